@@ -1,0 +1,23 @@
+/* JSON writer into a GString.  Commas are put by the caller-visible pair
+ * json_open/json_close and json_key/json_item, which look at the last byte:
+ * a comma is added unless it is one of "{[:," or the string is empty. */
+#ifndef BASE_JSON_H
+#define BASE_JSON_H
+
+#include <glib.h>
+
+#include "base/str.h"
+
+void json_open(GString *, char brace);		/* '{' or '[' as a value or item */
+void json_close(GString *, char brace);
+void json_key(GString *, const char *);		/* ,"key": */
+void json_key_str(GString *, struct str);
+void json_str(GString *, struct str);		/* invalid UTF-8 becomes U+FFFD */
+void json_cstr(GString *, const char *);	/* NULL: null */
+void json_i64(GString *, int64_t);
+void json_double(GString *, double);		/* shortest round-trip; non-finite: null */
+void json_bool(GString *, bool);
+void json_null(GString *);
+void json_raw(GString *, struct str);		/* already JSON; empty: null */
+void json_time(GString *, int64_t ms);		/* RFC 3339 with milliseconds; INT64_MIN: null */
+#endif

@@ -1,0 +1,22 @@
+/* Threads beside the loop: the helper (one thread: checkpoint, blocking library
+ * calls, rule compilation, journal compression) and the readers (two).  A job gets
+ * what it owns by pointer and gives back a result; nothing is shared meanwhile. */
+#ifndef IO_POOL_H
+#define IO_POOL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct pool;
+struct loop;
+
+struct pool *pool_new(struct loop *, const char *name, unsigned threads, unsigned queue);
+/* False: the queue is full and the job was not taken.  `job` runs on a thread of the
+ * pool, `on_done` on the loop with its result. */
+bool pool_run(struct pool *, void *(*job)(void *owned), void (*on_done)(void *ctx, void *ret),
+    void *owned, void *ctx);
+unsigned pool_pending(const struct pool *);
+/* Finishes what is running, drops what is queued (on_done is called with NULL for
+ * it), joins the threads. */
+void pool_free(struct pool *);
+#endif

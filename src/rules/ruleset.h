@@ -1,0 +1,123 @@
+/* One immutable rule set: one arena, counted references on one thread.
+ *
+ * Built from the texts of all bundles and the catalog; all diagnostics in one
+ * pass; nothing is returned when there was an error.  The hash covers the texts,
+ * the formats of the sources and the version of this code's layout. */
+#ifndef RULES_RULESET_H
+#define RULES_RULESET_H
+
+#include "base/diag.h"
+#include "event/event.h"
+#include "expr/expr.h"
+#include "rules/catalog.h"
+#include "rules/pipeline.h"
+#include "rules/schedule.h"
+#include "signal/signal.h"
+
+struct zones;
+
+/* eval.vars of rule expressions; signal i of the rule is RVAR_SIGNALS + i.
+ * ORDER rule_vars in names.c */
+enum rule_var { RVAR_KEY = 0, RVAR_NOW, RVAR_LAST_RUN, RVAR_LAST_SUCCESS, RVAR_CHAMPION,
+	RVAR_CANDIDATE, RVAR_VARS, RVAR_EVENTS, RVAR_SIGNALS };
+#define RULE_SIGNALS_MAX 32
+
+enum rule_kind { RULE_EVENT = 1, RULE_SIGNAL, RULE_SCHEDULE };
+enum rule_mode { MODE_ACTIVE = 1, MODE_OBSERVE, MODE_DISABLED };
+enum policy { POLICY_KEEP = 1, POLICY_FALSE, POLICY_TRUE };
+enum on_suppressed { SUPPRESSED_DROP = 1, SUPPRESSED_DEFER };
+struct selector {
+	struct str	 name;		/* "" for the only one */
+	struct str	 type, subject;	/* empty: any */
+	bool		 type_prefix;	/* type ended in '*' (cut off) */
+	bool		 retained;	/* retained MQTT messages count too */
+	uint32_t	 source;	/* instance id; 0: any */
+	const struct prog *where, *key, *time;	/* NULL: none */
+	int64_t		 lateness_ms;
+	uint8_t		 hash[16];	/* of the definition */
+};
+struct rule_signal {
+	struct signal_spec spec;	/* spec.hash covers selector and value too */
+	uint32_t	 from;		/* selector */
+	const struct prog *value;	/* NULL: counts events (value 1) */
+};
+struct rule {
+	uint32_t	 index;		/* in ruleset.rules */
+	struct str	 uid, name, description, owner;	/* name with its bundle's prefix */
+	enum rule_kind	 kind;
+	enum rule_mode	 mode;
+	struct span	 at;
+	uint8_t		 hash[16];	/* of the whole definition */
+	struct selector	*selectors;
+	uint32_t	 selectors_n;
+	struct rule_signal *signals;
+	uint32_t	 signals_n;
+	const struct schedule *schedule;
+	uint8_t		 schedule_hash[16];	/* the cursor belongs to it */
+	enum catch_up	 catch_up;
+	int64_t		 deadline_ms, jitter_ms;
+	const struct prog *when, *recover, *dedupe_key;	/* NULL: none */
+	const struct prog *model;	/* template; NULL: the pipeline's */
+	int64_t		 for_ms, keep_ms, refire_ms, cooldown_ms, dedupe_ms;
+	int64_t		 every_ms;	/* evaluate again that often; 0: no */
+	bool		 backoff;
+	int64_t		 backoff_initial_ms, backoff_max_ms;
+	enum policy	 on_nodata, on_error;
+	enum on_suppressed on_suppressed;
+	uint32_t	 max_keys;
+	int64_t		 key_ttl_ms;
+	bool		 reads_facts;	/* last_run, last_success, champion, candidate */
+	bool		 reads_now;
+	uint32_t	*reads;		/* fields that when, recover, dedupe, params read */
+	uint32_t	 reads_n;
+	struct pipeline	*pipeline;	/* held by the rule set */
+	struct tmpl	 params;	/* MAP (kind 0: none) */
+	struct value	 vars;		/* this file's vars: MAP */
+};
+struct dispatch;
+struct dispatch_hit { uint32_t rule, selector; };	/* indexes */
+struct ruleset {
+	int		 refs;
+	uint8_t		 hash[32];
+	struct arena	*arena;
+	struct zones	*zones;
+	struct str	 packed;	/* the input, for the database: ruleset_unpack() */
+	struct rule	*rules;
+	uint32_t	 rules_n;
+	struct pipeline	**pipelines;
+	uint32_t	 pipelines_n;
+	struct plan	 plan;
+	struct dispatch	*dispatch;
+	struct event_format **formats;	/* by source instance id; [0] is unused */
+	uint32_t	 formats_n;
+};
+/* One rule file as read: once, into memory. */
+struct rule_text {
+	struct str	 bundle;	/* "" for the files directly in rules/ */
+	struct str	 name;		/* path as shown in diagnostics */
+	struct str	 dir;		/* absolute directory of the file */
+	struct str	 bytes;
+};
+/* NULL when diags holds an error.  Pure and re-entrant: runs on the helper thread.
+ * The diags' texts are those of the files, in order. */
+struct ruleset *ruleset_build(const struct rule_text *, uint32_t n, const struct catalog *,
+    struct diags *);
+/* The inputs back out of `packed`; false: not such a blob. */
+bool ruleset_unpack(struct str packed, struct rule_text **ret, uint32_t *ret_n,
+    struct arena *);
+struct ruleset *ruleset_empty(const struct catalog *);	/* no rules at all */
+struct ruleset *ruleset_ref(struct ruleset *);
+void ruleset_unref(struct ruleset *);
+const struct rule *ruleset_rule(const struct ruleset *, struct str name_or_uid);
+struct pipeline *ruleset_pipeline(const struct ruleset *, struct str name);
+/* Rules whose selector can match this event (type, source, subject and the equality
+ * conjuncts of `where` are looked up; `where` itself is not evaluated), in rule then
+ * selector order.  Returns how many were written to the arena array *ret. */
+uint32_t ruleset_dispatch(const struct ruleset *, const struct event *,
+    const struct dispatch_hit **ret, struct arena *);
+/* Reference page and schema out of the key tables. */
+void rules_schema(GString *json);
+void rules_reference(GString *markdown);
+/* Advice that is no error: added as warnings. */
+void ruleset_lint(const struct ruleset *, struct diags *);
+#endif

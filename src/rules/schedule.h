@@ -1,0 +1,37 @@
+/* Cron and interval times: arithmetic next/previous search, no enumeration.
+ *
+ * Cron: five fields with names, ranges, lists and steps, day-of-month OR
+ * day-of-week when both are restricted (POSIX crontab(5)), @hourly @daily
+ * @midnight @weekly @monthly @yearly @annually.  A local time that does not exist
+ * moves to the next instant that does; one that occurs twice fires at the first
+ * only.  A cron whose minute or hour field is a step or `*` ("interval" fields)
+ * follows elapsed time through a repeated or missing hour.  `every: D` counts
+ * from the epoch (k * D) in elapsed time. */
+#ifndef RULES_SCHEDULE_H
+#define RULES_SCHEDULE_H
+
+#include "base/diag.h"
+#include "base/err.h"
+
+struct arena;
+struct zone;
+struct schedule;
+
+enum catch_up { CATCH_UP_NONE = 1, CATCH_UP_LAST, CATCH_UP_ALL };
+
+/* NULL: *err says what was expected (col: 1-based position in the text). */
+struct schedule *schedule_cron(struct str text, const struct zone *, struct arena *,
+    struct err *);
+struct schedule *schedule_every(int64_t every_ms, struct arena *);
+/* The first due time > after_ms, resp. the last < before_ms; INT64_MAX / INT64_MIN:
+ * there is none within 100 years. */
+int64_t schedule_next(const struct schedule *, int64_t after_ms);
+int64_t schedule_prev(const struct schedule *, int64_t before_ms);
+/* Stable jitter in [0, jitter_ms): from the rule's uid and the due time. */
+int64_t schedule_jitter(struct str uid, int64_t due_ms, int64_t jitter_ms);
+/* "at 02:00 every day (Asia/Shanghai)" where simple, else the text itself. */
+void schedule_print(const struct schedule *, GString *out);
+/* Why this due time is not at the nominal local time, e.g. "02:30 does not exist on
+ * 2026-03-29 in Europe/Berlin: moved to 03:00"; empty where nothing is special. */
+void schedule_note(const struct schedule *, int64_t due_ms, GString *out);
+#endif

@@ -1,0 +1,71 @@
+/* A signal is a spec (immutable, in the rule set) and a state in cells.
+ *
+ * Windows are in event time.  A sliding window (t-W, t] keeps sparse panes of
+ * W/60 (W < 60 ms: 1 ms), or every sample with `exact`; tumbling windows
+ * [k*W+offset, ...) close at watermark >= end and are held until the next one
+ * closes; count windows keep the newest N; `since` accumulates by seq.
+ * Late samples (older than what the window can still take) are refused, non-finite
+ * ones are invalid.  Aggregates over fewer than min_count samples are NO_DATA.
+ * The state's cells belong to the caller through one root cell id; a window that
+ * needs more than CELL_MAX bytes chains further cells itself. */
+#ifndef SIGNAL_SIGNAL_H
+#define SIGNAL_SIGNAL_H
+
+#include <glib.h>
+
+#include "base/cells.h"
+#include "expr/value.h"
+
+enum signal_window { WINDOW_SLIDING = 1, WINDOW_TUMBLING, WINDOW_COUNT, WINDOW_SINCE };
+enum signal_aggregate {		/* bits */
+	AGG_COUNT = 1, AGG_SUM = 2, AGG_AVG = 4, AGG_MIN = 8, AGG_MAX = 16, AGG_LAST = 32,
+	AGG_AGE = 64,
+};
+struct signal_spec {
+	struct str	 name;
+	uint8_t		 hash[16];	/* of the definition: identity of the state */
+	enum signal_window window;
+	int64_t		 over_ms;	/* W */
+	int64_t		 offset_ms;	/* tumbling alignment */
+	int64_t		 lateness_ms;
+	uint32_t	 last_n;	/* count windows */
+	uint32_t	 min_count;	/* >= 1 */
+	uint32_t	 max_samples;	/* exact; 0: 10,000 */
+	bool		 exact;
+	uint32_t	 aggregates;	/* what the rules read */
+};
+enum signal_fate { SIGNAL_TAKEN = 1, SIGNAL_LATE, SIGNAL_INVALID, SIGNAL_FULL };
+
+/* Kinds of cells used here: 16..31. */
+uint32_t signal_new(const struct signal_spec *, struct cells *);	/* root cell */
+void signal_free(const struct signal_spec *, struct cells *, uint32_t root);
+/* One sample with its event time.  `watermark` is the selector's before this event
+ * (INT64_MIN: none yet). */
+enum signal_fate signal_add(const struct signal_spec *, struct cells *, uint32_t root,
+    int64_t t_ms, double v, int64_t watermark);
+/* The rule's clock moved: closes tumbling windows, drops panes out of reach. */
+void signal_advance(const struct signal_spec *, struct cells *, uint32_t root,
+    int64_t clock_ms);
+/* An aggregate by name ("avg"), evaluated at t = max(greatest sample time, clock_ms).
+ * ABSENT for an unknown name; NO_DATA below min_count.  age: duration since the
+ * newest sample, by clock_ms. */
+struct value signal_read(const struct signal_spec *, const struct cells *, uint32_t root,
+    struct str what, int64_t clock_ms);
+/* Samples now in the window (also below min_count). */
+uint64_t signal_count(const struct signal_spec *, const struct cells *, uint32_t root,
+    int64_t clock_ms);
+/* The next instant of the rule's clock at which an aggregate can change without a
+ * sample (pane expiry, window end); INT64_MAX: never. */
+int64_t signal_next_change(const struct signal_spec *, const struct cells *, uint32_t root,
+    int64_t clock_ms);
+/* since: samples so far become run `run`'s share and no longer count; when that run
+ * ends, its share is dropped (kept == false) or merged into what counts now. */
+void signal_cut(const struct signal_spec *, struct cells *, uint32_t root, uint64_t run);
+void signal_settle(const struct signal_spec *, struct cells *, uint32_t root, uint64_t run,
+    bool merge_back);
+/* {"count":..,"window":..,"from":..,"to":..}: the summary explain prints. */
+void signal_summary(const struct signal_spec *, const struct cells *, uint32_t root,
+    int64_t clock_ms, GString *json);
+/* Aggregate bit of a name; 0: unknown. */
+uint32_t signal_aggregate_bit(struct str name);
+#endif
