@@ -78,9 +78,10 @@ static int brokers_of(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	rd_kafka_mock_cluster_t *cluster;
 	int brokers = brokers_of(argc, argv), rc, sig;
-	char why[256];
+	char why[256], count[16];
 	rd_kafka_t *rk;
 	sigset_t stop;
 
@@ -92,19 +93,21 @@ int main(int argc, char **argv)
 	sigaddset(&stop, SIGINT);
 	sigprocmask(SIG_BLOCK, &stop, NULL);
 
+	snprintf(count, sizeof(count), "%d", brokers);
+	if (rd_kafka_conf_set(conf, "log_level", "4", why, sizeof(why)) ||
+	    rd_kafka_conf_set(conf, "test.mock.num.brokers", count, why, sizeof(why)))
+		return fail("configuration", why);
 	/* The mock hangs on a client instance that itself does nothing. */
-	rk = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), why, sizeof(why));
+	rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof(why));
 	if (!rk)
 		return fail("client", why);
-	cluster = rd_kafka_mock_cluster_new(rk, brokers);
-	rc = cluster ? topics(cluster, argc, argv) : fail("cluster", "cannot listen");
+	cluster = rd_kafka_handle_mock_cluster(rk);
+	rc = topics(cluster, argc, argv);
 	if (rc == 0) {
 		printf("bootstrap=%s\n", rd_kafka_mock_cluster_bootstraps(cluster));
 		fflush(stdout);
 		sigwait(&stop, &sig);
 	}
-	if (cluster)
-		rd_kafka_mock_cluster_destroy(cluster);
 	rd_kafka_destroy(rk);
 	return rc;
 }
