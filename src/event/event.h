@@ -4,7 +4,10 @@
  * on the plan: a full structural walk, UTF-8 and escapes checked, last duplicate
  * key wins, as jansson with JSON_ALLOW_NUL.  Everything in an event points into
  * the lent bytes or the turn's arena: valid until the end of the turn.  The
- * scanner never reads past `len`. */
+ * scanner never reads past `len`.
+ *
+ * Data may be a scalar (JSON_DECODE_ANY).  As with jansson, an integer literal beyond
+ * int64 or a real beyond double refuses the whole text: nothing is rounded silently. */
 #ifndef EVENT_EVENT_H
 #define EVENT_EVENT_H
 
@@ -56,6 +59,8 @@ struct event {
 	uint8_t		 depth;		/* cascade depth: extension attribute retraindepth */
 	struct str	 data;		/* JSON text of data; empty: none */
 	struct str	 body;		/* the whole JSON text of this event (structured), or data */
+	const struct header *ext;	/* extension attributes of binary mode */
+	uint32_t	 ext_n;
 	struct value	*field;		/* by plan; VALUE_ABSENT if missing */
 };
 

@@ -34,6 +34,7 @@ struct scan_node {
 struct scan_tree {
 	struct scan_node root;		/* members of a structured CloudEvent: "data", ... */
 	uint32_t	 inner;		/* how many nodes have children */
+	uint32_t	 slot[ATTR_N];	/* of the plan's path "event.<attr>", or SLOT_NONE */
 };
 
 struct scan {
@@ -62,5 +63,4 @@ bool scan_item(struct scan *, uint32_t *n);
 const struct scan_node *scan_child(const struct scan_node *, struct str key);
 const struct scan_node *plan_root(const struct plan *);		/* a CloudEvent */
 const struct scan_node *plan_data(const struct plan *);		/* its data */
-uint32_t plan_inner(const struct plan *);	/* nodes with children */
 #endif
