@@ -31,7 +31,9 @@ static int number(const char *text, long max)
 
 	errno = 0;
 	n = strtol(text, &end, 10);
-	return errno == 0 && end != text && *end == '\0' && n >= 1 && n <= max ? (int)n : 0;
+	if (errno != 0 || end == text || *end != '\0' || n < 1 || n > max)
+		return 0;
+	return (int)n;
 }
 
 /* --topic NAME:PARTITIONS */
@@ -68,7 +70,10 @@ static int brokers_of(int argc, char **argv)
 			fail(argv[i], known ? "expected a value" : "unknown option");
 			return 0;
 		}
-		if (strcmp(argv[i], "--brokers") == 0 && (n = number(argv[i + 1], 9)) == 0) {
+		if (strcmp(argv[i], "--topic") == 0)
+			continue;
+		n = number(argv[i + 1], 9);
+		if (n == 0) {
 			fail(argv[i + 1], "expected 1 to 9 brokers");
 			return 0;
 		}
