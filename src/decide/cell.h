@@ -1,0 +1,129 @@
+/* Kinds and layouts of decide's cells (native plain data, versioned by CELLS_CODEC),
+ * and the one hash that is used for identities. */
+#ifndef DECIDE_CELL_H
+#define DECIDE_CELL_H
+
+#include <stdint.h>
+
+#include "base/str.h"
+#include "decide/machine.h"
+
+enum cell_kind { CELL_META = 32, CELL_RULE, CELL_KEY, CELL_SIGNAL, CELL_LAST, CELL_DEDUPE,
+	CELL_SELECTOR, CELL_SOURCE, CELL_SCHEDULE, CELL_FACT, CELL_CHUNK };
+
+#define OWNER_BYTES 16
+#define KEY_BYTES_MAX 256	/* longer rule keys are refused, longer dedupe keys hashed */
+
+/* FNV-1a, 64 bits: for indexes and for identities that a collision only shares. */
+#define HASH64 0xcbf29ce484222325ull
+static inline uint64_t hash64(uint64_t h, const void *p, size_t n)
+{
+	const unsigned char *b = p;
+
+	for (size_t i = 0; i < n; i++)
+		h = (h ^ b[i]) * 0x100000001b3ull;
+	return h;
+}
+
+struct meta_cell {		/* one */
+	uint64_t	 decision;	/* the last id given out */
+	uint32_t	 rule_id;	/* the last one given out */
+	uint32_t	 pad;
+	int64_t		 sweep_at;	/* tick of the next sweep; 0: none */
+};
+enum { REASONS = 16 };		/* >= SUPP_MAX + 1: the last is for errors */
+struct rule_cell {		/* followed by uid and name */
+	uint32_t	 id;
+	uint16_t	 uid_len, name_len;
+	uint8_t		 paused;
+	uint8_t		 off;		/* was disabled or paused */
+	uint8_t		 observe;	/* was in observe mode */
+	uint8_t		 anchored;	/* clock comes from events */
+	uint8_t		 has_clock;
+	uint8_t		 counting;	/* minute_at is valid */
+	uint8_t		 pad[2];
+	int64_t		 ttl_ms;
+	int64_t		 clock;		/* the rule's clock */
+	int64_t		 base_wall, base_tick;	/* of a clock without events */
+	int64_t		 minute_at;	/* tick at which the counting minute ends */
+	uint32_t	 rows[REASONS];	/* written this minute, by reason */
+	uint32_t	 over[REASONS];	/* counted only */
+};
+/* What is found by (kind, owner, key).  The key's bytes follow the struct of its kind. */
+struct keyed_cell {
+	uint8_t		 owner[OWNER_BYTES];	/* rule id, or hash of a definition */
+	int64_t		 used_tick;
+	int64_t		 ttl_ms;
+	uint16_t	 key_off, key_len;
+	uint32_t	 pad;
+};
+struct key_cell {		/* CELL_KEY: one rule and key */
+	struct keyed_cell head;
+	struct machine	 m;
+	int64_t		 backoff_ms, backoff_until;	/* tick; 0: none */
+	int64_t		 every_at;	/* tick; 0: no */
+	int64_t		 wake_at;	/* tick: evaluate again; INT64_MAX: no */
+	int64_t		 since_ms;	/* wall at which the state was entered */
+	int64_t		 waiting_due;	/* of a schedule's waiting emission */
+	uint64_t	 model;		/* hash64 of the model it read last */
+	uint64_t	 decision;	/* the last one */
+	uint8_t		 observed;	/* the last emission was only observed */
+	uint8_t		 blocked;	/* enum suppressor that stops what is owed */
+	uint8_t		 waiting;	/* an event or schedule rule's emission waits */
+	uint8_t		 result;	/* enum result of the last evaluation */
+	uint8_t		 depth;		/* of the last event */
+	uint8_t		 pad[3];
+};
+struct signal_cell {		/* CELL_SIGNAL: one signal definition and key */
+	struct keyed_cell head;
+	uint32_t	 root;		/* the signal's own state */
+	uint32_t	 fate;		/* of the sample of last_seq */
+	uint64_t	 last_seq;	/* rules share it: one sample per input */
+	uint64_t	 cut_run;
+};
+struct last_cell {		/* CELL_LAST: one selector and key; see last.c */
+	struct keyed_cell head;
+	int64_t		 time_ms;
+	uint8_t		 depth;
+	uint8_t		 cut;		/* values were left out: too large */
+	uint8_t		 pad[2];
+	uint32_t	 bytes;		/* encoded, after the key */
+};
+struct dedupe_cell {		/* CELL_DEDUPE: one rule and dedupe key */
+	struct keyed_cell head;
+	uint64_t	 decision;
+	uint8_t		 observed;
+	uint8_t		 pad[7];
+};
+struct part_clock {
+	uint64_t	 part;		/* hash64 of its name */
+	uint32_t	 source;
+	uint32_t	 idle;		/* the source said so */
+	int64_t		 max_ms;	/* greatest matching event time */
+	int64_t		 tick;		/* of the last matching event */
+};
+struct selector_cell {
+	uint8_t		 hash[OWNER_BYTES];
+	int64_t		 mark;		/* greatest watermark so far */
+	int64_t		 tick;		/* of the last matching event */
+	uint32_t	 parts;
+	uint32_t	 pad;
+	struct part_clock part[];
+};
+struct source_cell {
+	uint32_t	 source;
+	uint32_t	 state;		/* enum source_state */
+	int64_t		 tick;		/* since when */
+};
+enum { DECIDED_MAX = 128 };
+struct schedule_cell {		/* one per rule; the cursor belongs to `hash` */
+	uint32_t	 rule_id;
+	uint32_t	 decided_n;
+	uint8_t		 hash[16];
+	uint8_t		 has_cursor;
+	uint8_t		 pad[7];
+	int64_t		 cursor;	/* due times up to here were dealt with */
+	int64_t		 closed;	/* ... and up to here never open again */
+	int64_t		 decided[DECIDED_MAX];	/* ascending: decided, not skipped */
+};
+#endif
