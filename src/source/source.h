@@ -2,7 +2,12 @@
  *
  * Life: open -> resume(each stored position) -> started -> read ... close.  The turn
  * calls read() until it answers false, decodes, decides, commits, and then ack() with
- * the token that only store_commit() makes.  Lent bytes end at release(). */
+ * the token that only store_commit() makes.  Lent bytes end at release().
+ *
+ * Every commit calls cut() of every source before it and ack() of every source after
+ * it, whether it lent anything or not: a source may wait for its own positions to be
+ * stored (kafka's first offsets, mqtt's emptied memory).  on_state() makes an input,
+ * so a commit follows it. */
 #ifndef SOURCE_SOURCE_H
 #define SOURCE_SOURCE_H
 
@@ -22,6 +27,8 @@ struct source_status {		/* for /api/v1/sources and metrics */
 	bool		 connected;
 	int64_t		 lag;		/* messages behind; -1: unknown */
 	uint64_t	 reconnects, gaps;
+	uint64_t	 repeats;	/* dropped here as already read: duplicates that
+					 * the turn never sees */
 	char		 detail[200];	/* "connected to 127.0.0.1:9092", "broker down: ..." */
 };
 struct source_host {
@@ -45,7 +52,7 @@ struct source_impl {
 			    const void *options, struct err *);
 	void		(*resume)(struct source *, struct str part, struct str position);
 	void		(*start)(struct source *);	/* after the last resume */
-	/* Appends up to `max`; true: more is readable now. */
+	/* Appends up to `max` and no more than fit; true: more is readable now. */
 	bool		(*read)(struct source *, struct batch *, uint32_t max);
 	void		(*release)(struct source *);
 	/* Positions that cover everything read so far and changed since the last cut. */
@@ -65,9 +72,10 @@ struct source_impl {
 struct source {			/* embedded first in each kind's own struct */
 	unsigned	 magic;
 	const struct source_impl *impl;
-	uint32_t	 id;		/* catalog instance id */
-	struct str	 name;
-	enum journal_mode journal;
+	uint32_t	 id;		/* catalog instance id: set by who called open() */
+	struct str	 name;		/* copied by open() */
+	enum journal_mode journal;	/* of its options, else of its kind */
+	uint32_t	 payload_max;	/* bytes; 0: the daemon's limit */
 	bool		 ready;		/* kept by turn */
 };
 #define SOURCE_MAGIC 0x50524345u
@@ -75,6 +83,8 @@ struct source {			/* embedded first in each kind's own struct */
 extern const struct source_impl source_kafka, source_mqtt, source_http, source_run;
 /* Kinds for the catalog: source/options.c links no client library. */
 extern const struct catalog_kind source_kafka_kind, source_mqtt_kind, source_http_kind;
+/* What the tables cannot say: urls, qos, allowed properties.  For `--check` and open(). */
+bool source_options_check(const struct catalog_kind *, const void *options, struct err *);
 
 /* The push side of an http source, called by api: one request's body and headers.
  * `answer` is called once, after the commit (202 with {"accepted":n,...}), or at once
