@@ -31,6 +31,7 @@ void io_watch_free(struct io_watch *);		/* NULL is fine; safe in its own callbac
 /* Called before each sleep; the loop does not sleep while loop_stay_awake() was called
  * since.  Several hooks run in the order of registration. */
 void loop_before_sleep(struct loop *, void (*hook)(void *), void *);
+void loop_drop_hook(struct loop *, void *ctx);	/* every hook with this ctx */
 void loop_stay_awake(struct loop *);
 void loop_wake(struct loop *);			/* from any thread */
 #endif

@@ -91,6 +91,9 @@ uint64_t store_dirty_bytes(const struct store *, const struct cells *);
  * the buffer is kept, call again later.  STORE_BROKEN: end the process. */
 enum store_result store_commit(struct store *, struct cells *, struct committed *,
     struct err *) __attribute__((warn_unused_result));
+/* Space is short (a commit failed with "full" and the reserve file is not back yet):
+ * read nothing from sources.  Looks at the disk at most once a second. */
+bool store_low(struct store *, int64_t tick_ms);
 /* The WAL is above its cap: hold the next turn until a checkpoint begun now has ended
  * (on_free is called on the loop). */
 bool store_must_wait(struct store *);
