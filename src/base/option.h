@@ -10,6 +10,7 @@
  *	SECRET struct option_secret   STRS struct option_strs
  *	NODE const struct yaml * (kept for the reader: maps, expressions, lists)
  *	MAP: `sub` is read into the same target at offset + the sub rows' offsets
+ * STRS also takes one text for a list of one.
  * A YAML null takes the fallback.  Text in the target points into the arena. */
 #ifndef BASE_OPTION_H
 #define BASE_OPTION_H
@@ -40,7 +41,8 @@ struct option {
 	enum option_type type;
 	unsigned	 flags;
 	const char	*fallback;	/* as YAML text; NULL: none (0, empty, NULL) */
-	int64_t		 min, max;	/* INT, DURATION, SIZE; both 0: no bound */
+	int64_t		 min, max;	/* INT, DURATION, SIZE; both 0: no bound;
+					 * min > 0 and max 0: no upper bound */
 	const char	*words;		/* ENUM */
 	size_t		 offset;
 	const struct option *sub;	/* MAP: rows; NODE: rows of what is inside, for docs only */
@@ -52,6 +54,9 @@ struct option {
  * False when an error was added. */
 bool options_read(const struct option *, const struct yaml *map, void *out,
     struct arena *, struct diags *);
+/* The same, but a key that no row names is left to another table. */
+bool options_read_some(const struct option *, const struct yaml *map, void *out,
+    struct arena *, struct diags *);
 /* Only the fallbacks. */
 void options_default(const struct option *, void *out, struct arena *);
 /* Complains about a key of `map` that no table row names (for unions of tables). */
@@ -61,6 +66,7 @@ bool duration_parse(struct str, int64_t *ret_ms);
 bool size_parse(struct str, int64_t *ret_bytes);
 /* Shortest of "0", "500ms", "90s" -> "1m30s", "6h", "7d". */
 void duration_print(int64_t ms, GString *out);
+void size_print(int64_t bytes, GString *out);
 /* JSON schema (an object schema), and a Markdown table of the rows. */
 void options_schema(const struct option *, GString *out);
 void options_markdown(const struct option *, const char *prefix, GString *out);

@@ -11,11 +11,10 @@
  */
 #include "base/yaml.h"
 
-#include <stdlib.h>
 #include <yaml.h>
 
 #include "base/arena.h"
-#include "base/json.h"
+#include "base/check.h"
 
 #define TEXT_MAX (4u << 20)
 #define NODES_MAX 500000
@@ -386,14 +385,15 @@ struct yaml *yaml_parse(uint32_t text, struct arena *arena, struct diags *diags)
 {
 	struct loader l = { .text = text, .arena = arena, .diags = diags };
 	struct yaml *root;
+	bool ok;
 
 	l.src = diags_text(diags, text)->bytes;
 	if (!acceptable(&l))
 		return NULL;
 	if (str_starts(l.src, STR("\xef\xbb\xbf")))
 		l.base = l.off = 3;
-	if (!yaml_parser_initialize(&l.parser))
-		abort();			/* out of memory */
+	ok = yaml_parser_initialize(&l.parser);
+	CHECK(ok);				/* out of memory */
 	yaml_parser_set_encoding(&l.parser, YAML_UTF8_ENCODING);
 	yaml_parser_set_input_string(&l.parser,
 	    (const unsigned char *)l.src.p + l.base, l.src.len - l.base);
