@@ -8,7 +8,8 @@
  *   (2) A cell never changes its shard while it lives.  New cells go to the
  *       open shard, which is closed when it holds SHARD_BYTES; growth may take
  *       a shard over that, so long data is chunked into cells of <= 16 KiB.
- *   (3) A freed cell is a tombstone in the next delta; its id may be used again.
+ *   (3) A freed cell is a tombstone in the next delta; its id may be used again,
+ *       in the same shard: an id never changes its shard.
  *   (4) Loading: every base shard first, each with the turn at which it was
  *       written, then the deltas in turn order; a delta's record is applied only
  *       where the delta's turn is later than its shard's.
@@ -40,6 +41,7 @@ void *cells_resize(struct cells *, uint32_t id, uint32_t bytes); /* keeps the he
 /* Live ids in ascending order: the first greater than `after`; 0 at the end. */
 uint32_t cells_next(const struct cells *, uint32_t after);
 uint32_t cells_count(const struct cells *);
+/* Bytes as stored, nearly: every record counts 8 more than its length. */
 uint64_t cells_total_bytes(const struct cells *);
 uint64_t cells_dirty_bytes(const struct cells *);
 uint32_t cells_shards(const struct cells *);		/* shard numbers are 0 .. n-1 */
