@@ -81,6 +81,15 @@ class Part:
     def thaw(self):
         self.signal(signal.SIGCONT)
 
+    def down(self):
+        """Make it not answer; nothing happens when it does not run."""
+        if self.proc is not None:
+            self.stop()
+
+    def up(self):
+        """Make it answer (again), with its data."""
+        return self.start() if self.proc is None else self
+
     def restart(self):
         self.stop()
         return self.start()
