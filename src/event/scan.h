@@ -6,7 +6,9 @@
  *   - strict UTF-8, no control characters in strings, \u surrogates in pairs only;
  *   - a key that holds U+0000 is refused, a value may;
  *   - an integer literal beyond int64 and a real beyond double are refused (no
- *     silent rounding); a number with a fraction or exponent is a double. */
+ *     silent rounding); a number with a fraction or exponent is a double.
+ * One exception: a zero byte in the text is always refused, which jansson 2.14 lets
+ * pass right behind a number or a literal. */
 #ifndef EVENT_SCAN_H
 #define EVENT_SCAN_H
 
