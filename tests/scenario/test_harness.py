@@ -54,11 +54,21 @@ class KafkaTest(unittest.TestCase):
             k.produce("t", [("k1", "one"), ("k2", "two")], headers={"h": "v"}, partition=1)
             if k.real:
                 k.kill()
-                k.start()
+            k.down()
+            k.up()
             got = k.consume("t")
             self.assertEqual([(m["partition"], m["key"], m["payload"]) for m in got],
                              [(1, "k1", "one"), (1, "k2", "two")])
             self.assertEqual(got[0]["headers"], ["h", "v"])
+
+    def test_down_from_the_start(self):
+        k = broker({"t": 1})
+        self.addCleanup(k.close)
+        k.down()
+        self.assertFalse(k.real and k.ready())
+        k.up()
+        k.produce("t", ["one"])
+        self.assertEqual([m["payload"] for m in k.consume("t")], ["one"])
 
     def test_large_message(self):
         with broker({"t": 1}) as k:

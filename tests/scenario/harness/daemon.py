@@ -99,7 +99,9 @@ class Daemon(Part):
     def __exit__(self, *exc):
         """A daemon that still runs is stopped cleanly unless the test failed."""
         try:
-            if self.proc is not None and exc[0] is None:
+            if exc[0] is not None:
+                print(self.log_tail(80), flush=True)
+            elif self.proc is not None:
                 self.term()
             self.check_log()
         finally:
@@ -110,12 +112,22 @@ class Daemon(Part):
             self.thaw()
             self.kill()
         # Shims and steps outlive the daemon by design, but not their test.
-        for pid in processes_under(self.dir):
+        wait_until(self._kill_steps, 20, "the steps of the test are gone")
+        super().close()
+
+    def _kill_steps(self):
+        left = self.steps()
+        for pid in left:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-        super().close()
+        return not left
+
+    def steps(self):
+        """Pids of shims and steps that live now, whoever their parent is."""
+        own = self.proc.pid if self.proc else None
+        return [pid for pid in processes_under(self.dir) if pid != own]
 
     # HTTP.
 
