@@ -80,24 +80,29 @@ UNITS     := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(UNIT_SRC))
 TOOLS     := $(patsubst tests/tools/%.c,$(B)/tests/%,$(wildcard tests/tools/*.c))
 
 .DEFAULT_GOAL := all
-.PHONY: all tests test t demo floors lint help install clean deps docs check-deps fuzz
+.PHONY: all tests test t demo floors lint help install clean deps docs check-deps check-test-deps
 .SECONDARY:
 all: check-deps $(PROGRAMS)  ## build retraind, retrainctl and retrain-shim
 
 # A changed compiler, sanitizer or flag rebuilds everything.
 FLAGS_NOW := $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS)
 $(B)/flags: force
-	@mkdir -p $(B); printf '%s\n' '$(subst ','\'',$(FLAGS_NOW))' >$@.new.$$$$; \
-	if cmp -s $@.new.$$$$ $@; then rm -f $@.new.$$$$; else mv $@.new.$$$$ $@; fi
+	$(call stamp,$(FLAGS_NOW))
 force:
+# A file that changes only when the words that it holds do.
+stamp = @mkdir -p $(@D); printf '%s\n' '$(subst ','\'',$(1))' >$@.new.$$$$; \
+	if cmp -s $@.new.$$$$ $@; then rm -f $@.new.$$$$; else mv $@.new.$$$$ $@; fi
 
 $(B)/%.o: src/%.c $(B)/flags
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  CC $<")
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
+# The list makes an archive new when one of its sources goes away.
+$(B)/%.list: force
+	$(call stamp,$(wildcard src/$*/*.c))
 define floor
-$(B)/lib$(1).a: $(patsubst src/%.c,$(B)/%.o,$(wildcard src/$(1)/*.c))
+$(B)/lib$(1).a: $(patsubst src/%.c,$(B)/%.o,$(wildcard src/$(1)/*.c)) $(B)/$(1).list
 	$$(Q)mkdir -p $$(@D); rm -f $$@; $$(AR) rcs $$@ $$(filter %.o,$$^)
 endef
 $(foreach f,$(FLOORS),$(eval $(call floor,$(f))))
@@ -135,7 +140,11 @@ $(B)/tests/%: tests/tools/%.c $(B)/flags $(ARCHIVES) $(CMD_SHARED)
 	$(Q)$(CC) $(CPPFLAGS) -Itests $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d $< $(CMD_SHARED) \
 		$(ALL_ARCHIVES) $(LDLIBS) -o $@
 
-tests: check-deps $(PROGRAMS) $(UNITS) $(TOOLS)  ## build the test programs
+check-test-deps: check-deps
+	@for m in $(TEST_MODULES); do pkg-config --exists $${m%%:*} || { echo "missing library" \
+		"$${m%%:*}: apt-get install $${m#*:} (or: scripts/deps --tests)"; exit 1; }; done
+
+tests: check-test-deps $(PROGRAMS) $(UNITS) $(TOOLS)  ## build the test programs
 
 test:  ## install what tests need, build with sanitizers, run the whole suite
 	@scripts/deps --tests
