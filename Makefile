@@ -80,7 +80,7 @@ UNITS     := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(UNIT_SRC))
 TOOLS     := $(patsubst tests/tools/%.c,$(B)/tests/%,$(wildcard tests/tools/*.c))
 
 .DEFAULT_GOAL := all
-.PHONY: all tests test t demo floors lint help install clean deps docs check-deps check-test-deps
+.PHONY: all tests test t demo floors lint help install clean deps docs check-deps check-test-deps force
 .SECONDARY:
 all: check-deps $(PROGRAMS)  ## build retraind, retrainctl and retrain-shim
 
