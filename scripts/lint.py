@@ -33,7 +33,7 @@ FOREIGN = re.compile(
     r"(?:org|com|io)\b")
 # A result that nobody looks at: the call stands as a statement of its own.  A cast
 # to void says that it is meant.
-IGNORED = re.compile(r"(?:[;{}]|(?<!\(void)\)|\belse)\s*((?:sqlite3_(?:exec|step|prepare_v[23]|open_v2|"
+IGNORED = re.compile(r"(?:[;{}]|(?<!\(void)\)|\belse)\s*((?:sqlite3_(?:exec|step|open_v2|"
                      r"backup_\w+|wal_checkpoint_v2)|store_commit|tx_commit)\s*\()")
 # Names whose meaning is a house rule: the two lifecycle pairs and their kin.
 SPEAKING = re.compile(r"_(?:new|free|init|fini|open|close|ref|unref)$")
