@@ -48,6 +48,7 @@ struct source_impl {
 	const struct catalog_kind *kind;
 	enum journal_mode journal;	/* default */
 	bool		 commit_at_once; /* its inputs ask for a commit (mqtt, http, run) */
+	/* The options must outlive the source; `host` is copied. */
 	struct source	*(*open)(const struct source_host *, struct str name,
 			    const void *options, struct err *);
 	void		(*resume)(struct source *, struct str part, struct str position);

@@ -1,0 +1,798 @@
+/* Topics of Apache Kafka.
+ *
+ *	        survey ok, positions stored              survey found new partitions
+ *	 ASKING ------------------------------> READING ----------------------------.
+ *	  ^  \                                   ^                                  |
+ *	  |   `--> STORING (first positions) ----' after the commit that has them   |
+ *	  `------------------------------------ a new handle <----------------------'
+ *
+ * Invariants
+ *   (1) Our positions are the only ones: assign() gets them as numbers, nothing is
+ *       committed to or read from a group (lag_group is told afterwards, one way).
+ *   (2) No message is fetched from a partition before its first position is stored,
+ *       so that a kill in between cannot begin somewhere else.
+ *   (3) Per partition offsets only grow: a lower one than expected is dropped and
+ *       counted, a hole is counted.  A position that the broker no longer has stops
+ *       the partition and says so; nothing jumps.
+ *   (4) Nothing seeks or pauses: other positions mean another handle, and to stop is
+ *       not to poll.
+ */
+#include "source/source.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/arena.h"
+#include "base/check.h"
+#include "io/clock.h"
+#include "io/kafka.h"
+#include "io/log.h"
+#include "io/loop.h"
+#include "source/kafka_settings.h"
+
+#define BACKOFF_MIN_MS	500
+#define BACKOFF_MAX_MS	10000
+#define IDLE_MS		60000	/* a partition without messages so long is idle */
+#define IDLE_STEP_MS	5000
+#define REPORT_MS	5000
+#define HEADERS_MAX	64
+#define CLUSTER_PART	"@cluster"	/* no topic can be called so */
+
+enum kafka_state { KAFKA_ASKING = 1, KAFKA_STORING, KAFKA_READING };
+
+struct part {
+	char		*name;		/* "topic/partition" */
+	char		*topic;
+	int32_t		 partition;
+	const rd_kafka_topic_t *rkt;	/* of this handle, once a message came */
+	int64_t		 next;		/* offset that is read next */
+	int64_t		 stored;	/* `next` as of the last cut; -1: never */
+	int64_t		 eof;		/* end met, beyond markers that are no messages */
+	int64_t		 end;		/* end at the last connect */
+	int64_t		 last_ms;	/* boot time of the last message; 0: none */
+	bool		 wanted, behind, stopped, hole_told, idle;
+};
+struct source_kafka {
+	struct source	 base;		/* first */
+	struct source_host host;
+	const struct kafka_options *options;
+	struct kafka	*handle;
+	enum kafka_state state;
+	struct io_watch	*timer;		/* next survey */
+	struct io_watch	*idle_timer;
+	int64_t		 backoff_ms;
+	GPtrArray	*parts;		/* of struct part, in order of discovery */
+	GHashTable	*absent;	/* topics that were missing once: they start at 0 */
+	struct part	*last;		/* of the last message */
+	char		*cluster;	/* id that the positions belong to */
+	bool		 cluster_dirty, absent_dirty;
+	bool		 started, up, caught_up, say_caught_up, paused, cut_done;
+	uint32_t	 behind;	/* partitions that have not reached `end` */
+	rd_kafka_message_t **held;	/* lent */
+	uint32_t	 held_n, held_cap;
+	struct arena	*arena;		/* headers of what is lent */
+	int64_t		 now_ms;	/* boot time of the last read */
+	int64_t		 reported_ms;
+	uint64_t	 reconnects, gaps, repeats;
+	char		 detail[200];
+};
+
+static struct source_kafka *kafka_of(void *p)
+{
+	struct source_kafka *s = p;
+
+	CHECK(s->base.magic == SOURCE_MAGIC && s->base.impl == &source_kafka);
+	return s;
+}
+
+static void part_free(void *p)
+{
+	struct part *part = p;
+
+	g_free(part->name);
+	g_free(part->topic);
+	g_free(part);
+}
+
+static struct part *part_at(struct source_kafka *s, uint32_t i)
+{
+	return g_ptr_array_index(s->parts, i);
+}
+
+static struct part *part_find(struct source_kafka *s, const char *topic, int32_t partition)
+{
+	for (uint32_t i = 0; i < s->parts->len; i++) {
+		struct part *p = part_at(s, i);
+
+		if (p->partition == partition && strcmp(p->topic, topic) == 0)
+			return p;
+	}
+	return NULL;
+}
+
+static struct part *part_add(struct source_kafka *s, const char *topic, int32_t partition,
+    int64_t next)
+{
+	struct part *p = g_new0(struct part, 1);
+
+	p->name = g_strdup_printf("%s/%" PRId32, topic, partition);
+	p->topic = g_strdup(topic);
+	p->partition = partition;
+	p->next = next;
+	p->stored = -1;
+	p->wanted = kafka_partition_wanted(&s->options->partitions, partition);
+	g_ptr_array_add(s->parts, p);
+	return p;
+}
+
+static void say(struct source_kafka *s, enum source_state state)
+{
+	s->host.on_state(s->host.ctx, &s->base, (struct str){ 0 }, state);
+}
+
+static void down(struct source_kafka *s, const char *why)
+{
+	snprintf(s->detail, sizeof(s->detail), "%s", why);
+	if (!s->up)
+		return;
+	s->up = s->caught_up = s->say_caught_up = false;
+	log_warn("source %.*s: %s", STR_ARG(s->base.name), why);
+	say(s, SOURCE_DOWN);
+}
+
+/* The next survey: soon and ever later while it fails, else at discovery's pace. */
+static void survey_later(struct source_kafka *s, bool failed)
+{
+	int64_t ms = s->options->discovery_ms;
+
+	if (failed) {
+		s->backoff_ms = CLAMP(s->backoff_ms * 2, BACKOFF_MIN_MS, BACKOFF_MAX_MS);
+		ms = s->backoff_ms / 2 + g_random_int_range(0, (int)s->backoff_ms);
+	} else {
+		s->backoff_ms = 0;
+	}
+	io_watch_after(s->timer, ms);
+}
+
+static void survey(struct source_kafka *s)
+{
+	const struct option_strs *topics = &s->options->topics;
+	char **names = g_new0(char *, topics->n + 1);
+
+	for (uint32_t i = 0; i < topics->n; i++)
+		names[i] = g_strndup(topics->v[i].p, topics->v[i].len);
+	if (!kafka_survey(s->handle, (const char *const *)names, topics->n,
+	    s->state == KAFKA_ASKING || !s->up))
+		survey_later(s, true);
+	g_strfreev(names);
+}
+
+/* How far behind the broker's end; sets who has to catch up. */
+static void measure(struct source_kafka *s)
+{
+	s->behind = 0;
+	for (uint32_t i = 0; i < s->parts->len; i++) {
+		struct part *p = part_at(s, i);
+
+		p->behind = p->wanted && !p->stopped && MAX(p->next, p->eof) < p->end;
+		s->behind += p->behind;
+	}
+	s->caught_up = false;
+	s->say_caught_up = s->behind == 0;
+}
+
+static void part_reached(struct source_kafka *s, struct part *p)
+{
+	if (!p->behind || MAX(p->next, p->eof) < p->end)
+		return;
+	p->behind = false;
+	s->say_caught_up = --s->behind == 0;
+}
+
+static void up(struct source_kafka *s)
+{
+	if (s->paused || s->up)
+		return;
+	s->up = true;
+	s->reconnects += s->started;
+	s->started = true;
+	snprintf(s->detail, sizeof(s->detail), "connected to %.*s",
+	    STR_ARG(s->options->brokers.v[0]));
+	log_info("source %.*s: %s", STR_ARG(s->base.name), s->detail);
+	say(s, SOURCE_UP);
+	measure(s);
+	/* CAUGHT_UP is said at the end of a turn: let there be one. */
+	if (s->say_caught_up)
+		s->host.on_ready(s->host.ctx, &s->base);
+}
+
+static void on_readable(void *ctx)
+{
+	struct source_kafka *s = ctx;
+
+	if (!s->paused)
+		s->host.on_ready(s->host.ctx, &s->base);
+}
+
+static void on_survey(void *, const struct kafka_survey *);
+
+static void on_down(void *ctx, const char *why)
+{
+	struct source_kafka *s = ctx;
+	char text[160];
+
+	if (!s->up)
+		return;
+	snprintf(text, sizeof(text), "brokers down: %s", why);
+	down(s, text);
+	survey_later(s, true);
+}
+
+/* A new handle; the old one ends with whatever it had prefetched. */
+static void reopen(struct source_kafka *s)
+{
+	char label[128];
+	struct kafka_host host = {
+		.loop = s->host.loop, .helper = s->host.helper, .label = label,
+		.on_readable = on_readable, .on_survey = on_survey, .on_down = on_down,
+		.ctx = s,
+	};
+	struct kafka_setting *v;
+	struct err err = { 0 };
+	uint32_t n;
+
+	CHECK(s->held_n == 0);
+	kafka_close(s->handle);
+	s->handle = NULL;
+	s->state = KAFKA_ASKING;
+	s->last = NULL;
+	for (uint32_t i = 0; i < s->parts->len; i++) {
+		part_at(s, i)->rkt = NULL;
+		part_at(s, i)->eof = 0;
+	}
+	if (!kafka_settings_build(s->options, s->base.name, &s->host, &v, &n, &err)) {
+		down(s, err.msg);
+		log_error("source %.*s: %s", STR_ARG(s->base.name), err.msg);
+		survey_later(s, true);
+		return;
+	}
+	snprintf(label, sizeof(label), "source %.*s", STR_ARG(s->base.name));
+	s->handle = kafka_new(&host, v, n);
+	survey(s);
+}
+
+static void on_timer(void *ctx)
+{
+	struct source_kafka *s = ctx;
+
+	if (s->handle)
+		survey(s);
+	else
+		reopen(s);
+}
+
+/* Idleness counts while all that there is has been read. */
+static void on_idle_timer(void *ctx)
+{
+	struct source_kafka *s = ctx;
+	int64_t now = clock_read().boot_ms;
+
+	for (uint32_t i = 0; s->caught_up && !s->paused && i < s->parts->len; i++) {
+		struct part *p = part_at(s, i);
+
+		if (p->idle || p->last_ms == 0 || now - p->last_ms < IDLE_MS)
+			continue;
+		p->idle = true;
+		s->host.on_state(s->host.ctx, &s->base, str_of(p->name), SOURCE_PART_IDLE);
+	}
+	io_watch_after(s->idle_timer, IDLE_STEP_MS);
+}
+
+/* Another cluster has other offsets: what is stored says nothing about it. */
+static void cluster_set(struct source_kafka *s, const char *id)
+{
+	if (!id || g_strcmp0(id, s->cluster) == 0)
+		return;
+	if (s->cluster && s->parts->len > 0) {
+		log_error("source %.*s: this is another cluster (%s, was %s): its topics "
+		    "begin as if used for the first time", STR_ARG(s->base.name), id, s->cluster);
+		s->gaps++;
+		g_ptr_array_set_size(s->parts, 0);
+		g_hash_table_remove_all(s->absent);
+		s->last = NULL;
+	}
+	g_free(s->cluster);
+	s->cluster = g_strdup(id);
+	s->cluster_dirty = true;
+}
+
+static bool topic_known(struct source_kafka *s, const char *topic)
+{
+	for (uint32_t i = 0; i < s->parts->len; i++)
+		if (strcmp(part_at(s, i)->topic, topic) == 0)
+			return true;
+	return g_hash_table_contains(s->absent, topic);
+}
+
+/* Gives positions to the partitions that have none; true if there was one. */
+static bool topic_place(struct source_kafka *s, const struct kafka_topic *t)
+{
+	bool known = topic_known(s, t->name), added = false;
+
+	for (int32_t i = 0; i < t->n; i++) {
+		struct part *p = part_find(s, t->name, i);
+		int64_t from;
+
+		if (!p) {
+			/* The first message that is still there: 0 in a new partition. */
+			from = known || s->options->start == START_BEGIN ? t->low[i] : t->high[i];
+			p = part_add(s, t->name, i, from);
+			if (known && from > 0) {
+				log_warn("source %.*s: %s is new here, but its first %" PRId64
+				    " messages are gone", STR_ARG(s->base.name), p->name, from);
+				s->gaps++;
+			}
+			added = added || p->wanted;
+		}
+		p->end = t->high[i];
+	}
+	if (t->missing && !known) {
+		g_hash_table_add(s->absent, g_strdup(t->name));
+		s->absent_dirty = added = true;
+		log_warn("source %.*s: topic '%s' does not exist yet", STR_ARG(s->base.name),
+		    t->name);
+	}
+	return added;
+}
+
+static bool topic_grew(struct source_kafka *s, const struct kafka_topic *t)
+{
+	for (int32_t i = 0; i < t->n; i++)
+		if (kafka_partition_wanted(&s->options->partitions, i) &&
+		    !part_find(s, t->name, i))
+			return true;
+	return false;
+}
+
+static void assign(struct source_kafka *s)
+{
+	rd_kafka_topic_partition_list_t *list =
+	    rd_kafka_topic_partition_list_new((int)s->parts->len);
+	struct err err = { 0 };
+	bool ok;
+
+	for (uint32_t i = 0; i < s->parts->len; i++) {
+		struct part *p = part_at(s, i);
+
+		if (p->wanted && !p->stopped)
+			rd_kafka_topic_partition_list_add(list, p->topic, p->partition)
+			    ->offset = p->next;
+	}
+	ok = kafka_assign(s->handle, list, &err);
+	rd_kafka_topic_partition_list_destroy(list);
+	if (!ok) {
+		down(s, err.msg);
+		kafka_close(s->handle);
+		s->handle = NULL;
+		survey_later(s, true);
+		return;
+	}
+	s->state = KAFKA_READING;
+	s->host.on_ready(s->host.ctx, &s->base);
+}
+
+static void on_survey(void *ctx, const struct kafka_survey *found)
+{
+	struct source_kafka *s = ctx;
+	bool added = false, grew = false;
+
+	survey_later(s, !found->ok);
+	if (!found->ok) {
+		down(s, found->why);
+		return;
+	}
+	if (s->state == KAFKA_ASKING) {
+		cluster_set(s, found->cluster);
+		for (uint32_t i = 0; i < found->n; i++)
+			added = topic_place(s, &found->topics[i]) || added;
+		up(s);
+		if (added || s->cluster_dirty) {
+			s->state = KAFKA_STORING;
+			s->cut_done = false;
+		} else {
+			assign(s);
+		}
+		return;
+	}
+	for (uint32_t i = 0; i < found->n; i++) {
+		const struct kafka_topic *t = &found->topics[i];
+
+		grew = grew || topic_grew(s, t);
+		for (int32_t j = 0; j < t->n && t->high; j++) {
+			struct part *p = part_find(s, t->name, j);
+
+			if (p)
+				p->end = t->high[j];
+		}
+	}
+	up(s);
+	if (grew && s->state == KAFKA_READING)
+		reopen(s);
+}
+
+static struct source *kafka_source_open(const struct source_host *host, struct str name,
+    const void *options, struct err *err)
+{
+	struct source_kafka *s;
+	struct kafka_setting *v;
+	uint32_t n;
+	bool ok;
+
+	if (!source_options_check(&source_kafka_kind, options, err) ||
+	    !kafka_settings_build(options, name, host, &v, &n, err))
+		return NULL;
+	ok = kafka_settings_check(v, n, err);
+	kafka_settings_free(v, n);
+	if (!ok)
+		return NULL;
+	s = g_new0(struct source_kafka, 1);
+	s->host = *host;
+	s->options = options;
+	s->base = (struct source){
+		.magic = SOURCE_MAGIC, .impl = &source_kafka,
+		.name = { g_strndup(name.p, name.len), name.len },
+		.journal = (enum journal_mode)s->options->common.journal,
+		.payload_max = (uint32_t)s->options->common.payload,
+	};
+	s->parts = g_ptr_array_new_with_free_func(part_free);
+	s->absent = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	s->arena = arena_new(0);
+	s->timer = loop_timer(host->loop, on_timer, s);
+	s->idle_timer = loop_timer(host->loop, on_idle_timer, s);
+	snprintf(s->detail, sizeof(s->detail), "not connected yet");
+	return &s->base;
+}
+
+static void kafka_source_resume(struct source *source, struct str part, struct str position)
+{
+	struct source_kafka *s = kafka_of(source);
+	const char *slash = part.len ? memrchr(part.p, '/', part.len) : NULL;
+	char number[24], *topic;
+	struct part *p;
+
+	if (str_is(part, STR(CLUSTER_PART))) {
+		g_free(s->cluster);
+		s->cluster = g_strndup(position.p, position.len);
+		return;
+	}
+	if (!slash) {
+		g_hash_table_add(s->absent, g_strndup(part.p, part.len));
+		return;
+	}
+	topic = g_strndup(part.p, (gsize)(slash - part.p));
+	snprintf(number, sizeof(number), "%.*s", (int)(part.p + part.len - slash - 1),
+	    slash + 1);
+	p = part_add(s, topic, (int32_t)g_ascii_strtoll(number, NULL, 10), 0);
+	snprintf(number, sizeof(number), "%.*s", STR_ARG(position));
+	p->next = p->stored = g_ascii_strtoll(number, NULL, 10);
+	g_free(topic);
+	/* A topic that is not configured any more keeps its stored position. */
+	p->wanted = p->wanted && kafka_topic_wanted(s->options, p->topic);
+}
+
+static void kafka_source_start(struct source *source)
+{
+	struct source_kafka *s = kafka_of(source);
+
+	reopen(s);
+	on_idle_timer(s);
+}
+
+/* The partition of a message; most follow one of the same. */
+static struct part *part_of(struct source_kafka *s, const rd_kafka_message_t *m)
+{
+	struct part *p = s->last;
+
+	if (p && p->rkt == m->rkt && p->partition == m->partition)
+		return p;
+	if (!m->rkt)
+		return NULL;
+	for (uint32_t i = 0; i < s->parts->len; i++) {
+		p = part_at(s, i);
+		if (p->rkt == m->rkt && p->partition == m->partition)
+			return s->last = p;
+	}
+	p = part_find(s, rd_kafka_topic_name(m->rkt), m->partition);
+	if (p)
+		p->rkt = m->rkt;
+	return s->last = p;
+}
+
+static void part_stop(struct source_kafka *s, struct part *p)
+{
+	p->stopped = true;
+	s->gaps++;
+	if (p->behind) {
+		p->behind = false;
+		s->say_caught_up = --s->behind == 0;
+	}
+	snprintf(s->detail, sizeof(s->detail), "stopped at %s: offset %" PRId64
+	    " is not in the log any more", p->name, p->next);
+	log_error("source %.*s: %s: messages are lost unless the topic is restored; the "
+	    "partition is not read until the source is given a position again",
+	    STR_ARG(s->base.name), s->detail);
+}
+
+static void take_error(struct source_kafka *s, const rd_kafka_message_t *m)
+{
+	struct part *p = part_of(s, m);
+
+	if (p && m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+		p->eof = m->offset;
+		part_reached(s, p);
+	} else if (p && (m->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
+	    m->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE)) {
+		if (!p->stopped)
+			part_stop(s, p);
+	} else {
+		log_warn("source %.*s: %s: %s", STR_ARG(s->base.name),
+		    p ? p->name : "client", rd_kafka_message_errstr(m));
+	}
+}
+
+/* False: this offset has been read before. */
+static bool take_offset(struct source_kafka *s, struct part *p, int64_t offset)
+{
+	if (offset < p->next) {
+		s->repeats++;
+		return false;
+	}
+	if (offset > p->next) {
+		s->gaps++;
+		if (!p->hole_told)
+			log_info("source %.*s: %s has no offsets from %" PRId64 " to %" PRId64
+			    ": compaction or transaction markers; further holes are counted",
+			    STR_ARG(s->base.name), p->name, p->next, offset - 1);
+		p->hole_told = true;
+	}
+	p->next = offset + 1;
+	p->last_ms = s->now_ms;
+	p->idle = false;
+	part_reached(s, p);
+	return true;
+}
+
+static void take_headers(struct source_kafka *s, const rd_kafka_message_t *m,
+    struct message *out)
+{
+	rd_kafka_headers_t *headers;
+	struct header *v;
+	const char *name;
+	const void *value;
+	size_t size, n;
+
+	if (rd_kafka_message_headers(m, &headers))
+		return;		/* most have none */
+	n = MIN(rd_kafka_header_cnt(headers), HEADERS_MAX);
+	v = ARENA_ARRAY(s->arena, struct header, n);
+	for (size_t i = 0; i < n; i++) {
+		if (rd_kafka_header_get_all(headers, i, &name, &value, &size))
+			break;
+		v[i].name = str_of(name);
+		v[i].value = (struct str){ value, (uint32_t)size };
+		if (g_ascii_strcasecmp(name, "content-type") == 0)
+			out->content_type = v[i].value;
+		out->headers_n++;
+	}
+	out->headers = v;
+}
+
+static bool take(struct source_kafka *s, rd_kafka_message_t *m, struct message *out)
+{
+	rd_kafka_timestamp_type_t type;
+	struct part *p;
+
+	if (m->err) {
+		take_error(s, m);
+		return false;
+	}
+	p = part_of(s, m);
+	if (!p || p->stopped || !take_offset(s, p, m->offset))
+		return false;
+	*out = (struct message){
+		.source = s->base.id, .origin = s->base.name, .part = str_of(p->name),
+		.topic = str_of(p->topic), .key = { m->key, (uint32_t)m->key_len },
+		.pos = m->offset, .time_ms = rd_kafka_message_timestamp(m, &type),
+		.body = { m->payload, (uint32_t)m->len },
+	};
+	if (type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE)
+		out->time_ms = clock_read().wall_ms;
+	take_headers(s, m, out);
+	return true;
+}
+
+static bool kafka_source_read(struct source *source, struct batch *batch, uint32_t max)
+{
+	struct source_kafka *s = kafka_of(source);
+	uint32_t want = MIN(max, batch->cap - batch->n), got, at;
+
+	if (s->paused || !s->handle || want == 0)
+		return false;
+	if (s->held_n + want > s->held_cap) {
+		s->held_cap = MAX(s->held_n + want, 4096);
+		s->held = g_renew(rd_kafka_message_t *, s->held, s->held_cap);
+	}
+	at = s->held_n;
+	s->now_ms = clock_read().boot_ms;
+	got = kafka_read(s->handle, s->held + at, want);
+	for (uint32_t i = 0; i < got; i++) {
+		rd_kafka_message_t *m = s->held[at + i];
+
+		if (take(s, m, &batch->v[batch->n])) {
+			batch->n++;
+			s->held[s->held_n++] = m;
+		} else {
+			rd_kafka_message_destroy(m);
+		}
+	}
+	return got > 0;		/* the wake-up is an edge: ask until there is none */
+}
+
+static void kafka_source_release(struct source *source)
+{
+	struct source_kafka *s = kafka_of(source);
+
+	for (uint32_t i = 0; i < s->held_n; i++)
+		rd_kafka_message_destroy(s->held[i]);
+	s->held_n = 0;
+	arena_reset(s->arena);
+	if (s->say_caught_up && s->up && !s->caught_up) {
+		s->caught_up = true;
+		say(s, SOURCE_CAUGHT_UP);
+	}
+	s->say_caught_up = false;
+}
+
+static void kafka_source_cut(struct source *source, source_cut_f f, void *ctx)
+{
+	struct source_kafka *s = kafka_of(source);
+	GHashTableIter it;
+	void *topic;
+	char number[24];
+
+	if (s->cluster_dirty)
+		f(ctx, STR(CLUSTER_PART), str_of(s->cluster));
+	if (s->absent_dirty) {
+		g_hash_table_iter_init(&it, s->absent);
+		while (g_hash_table_iter_next(&it, &topic, NULL))
+			f(ctx, str_of(topic), STR("absent"));
+	}
+	s->cluster_dirty = s->absent_dirty = false;
+	for (uint32_t i = 0; i < s->parts->len; i++) {
+		struct part *p = part_at(s, i);
+
+		if (p->next == p->stored)
+			continue;
+		snprintf(number, sizeof(number), "%" PRId64, p->next);
+		f(ctx, str_of(p->name), str_of(number));
+		p->stored = p->next;
+	}
+	s->cut_done = true;
+}
+
+/* For lag dashboards; now and then, and what was stored. */
+static void report(struct source_kafka *s, int64_t now)
+{
+	rd_kafka_topic_partition_list_t *list;
+
+	if (s->options->lag_group.len == 0 || now - s->reported_ms < REPORT_MS)
+		return;
+	s->reported_ms = now;
+	list = rd_kafka_topic_partition_list_new((int)s->parts->len);
+	for (uint32_t i = 0; i < s->parts->len; i++) {
+		struct part *p = part_at(s, i);
+
+		if (p->wanted)
+			rd_kafka_topic_partition_list_add(list, p->topic, p->partition)
+			    ->offset = p->stored;
+	}
+	kafka_report(s->handle, list);
+	rd_kafka_topic_partition_list_destroy(list);
+}
+
+static void kafka_source_ack(struct source *source, struct committed covered)
+{
+	struct source_kafka *s = kafka_of(source);
+
+	(void)covered;
+	if (s->state == KAFKA_STORING && s->cut_done)
+		assign(s);
+	else if (s->state == KAFKA_READING && s->up)
+		report(s, clock_read().boot_ms);
+}
+
+static void kafka_source_pause(struct source *source, bool on)
+{
+	struct source_kafka *s = kafka_of(source);
+
+	if (s->paused == on)
+		return;
+	s->paused = on;
+	if (on) {
+		down(s, "paused");
+	} else {
+		io_watch_after(s->timer, 0);	/* a survey that says up */
+		s->host.on_ready(s->host.ctx, &s->base);
+	}
+}
+
+static void kafka_source_status(const struct source *source, struct source_status *out)
+{
+	const struct source_kafka *s = (const struct source_kafka *)source;
+
+	*out = (struct source_status){
+		.connected = s->up, .reconnects = s->reconnects, .gaps = s->gaps,
+		.repeats = s->repeats, .lag = s->handle ? 0 : -1,
+	};
+	for (uint32_t i = 0; i < s->parts->len && out->lag >= 0; i++) {
+		const struct part *p = g_ptr_array_index(s->parts, i);
+		int64_t high = p->wanted ? kafka_high(s->handle, p->topic, p->partition) : -1;
+
+		high = MAX(high, p->end);
+		if (p->wanted)
+			out->lag += MAX(0, high - MAX(p->next, p->eof));
+	}
+	g_strlcpy(out->detail, s->detail, sizeof(out->detail));
+}
+
+static void kafka_source_close(struct source *source)
+{
+	struct source_kafka *s = kafka_of(source);
+
+	kafka_source_release(source);
+	kafka_close(s->handle);
+	io_watch_free(s->timer);
+	io_watch_free(s->idle_timer);
+	g_ptr_array_free(s->parts, true);
+	g_hash_table_destroy(s->absent);
+	arena_free(s->arena);
+	g_free(s->held);
+	g_free(s->cluster);
+	g_free((char *)(uintptr_t)s->base.name.p);
+	g_free(s);
+}
+
+static void ignore_refuse(struct source *s, uint64_t token, enum event_refusal why,
+    struct str text)
+{
+	(void)s, (void)token, (void)why, (void)text;
+}
+
+static void ignore_accept(struct source *s, uint64_t token, uint64_t seq, bool repeat)
+{
+	(void)s, (void)token, (void)seq, (void)repeat;
+}
+
+/* Positions stay in the commit's buffer, which is tried again: nothing to take back. */
+static void ignore_nack(struct source *s)
+{
+	(void)s;
+}
+
+const struct source_impl source_kafka = {
+	.kind = &source_kafka_kind,
+	.journal = JOURNAL_REF,
+	.open = kafka_source_open,
+	.resume = kafka_source_resume,
+	.start = kafka_source_start,
+	.read = kafka_source_read,
+	.release = kafka_source_release,
+	.cut = kafka_source_cut,
+	.refuse = ignore_refuse,
+	.accept = ignore_accept,
+	.ack = kafka_source_ack,
+	.nack = ignore_nack,
+	.pause = kafka_source_pause,
+	.status = kafka_source_status,
+	.close = kafka_source_close,
+};
