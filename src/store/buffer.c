@@ -187,3 +187,8 @@ void store_put_audit(struct store *s, int64_t wall_ms, uint64_t seq, struct str 
 		arena_str(a, verb), arena_str(a, target), arena_str(a, detail),
 		arena_str(a, answer) };
 }
+
+void store_put_meta(struct store *s, const char *name, struct str value)
+{
+	*PUSH(&s->buf, metas) = (struct put_meta){ name, arena_str(s->buf.arena, value) };
+}

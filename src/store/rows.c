@@ -241,6 +241,13 @@ static int write_ruleset(struct store *s, const struct put_ruleset *r)
 	return step_done(s->st[ST_META]);
 }
 
+static int write_meta(struct store *s, const struct put_meta *r)
+{
+	bind_name(s->st[ST_META], 1, r->name);
+	bind_text(s->st[ST_META], 2, r->value);
+	return step_done(s->st[ST_META]);
+}
+
 /* New source names first: positions and seen rows use their numbers. */
 static int write_sources(struct store *s)
 {
@@ -283,6 +290,7 @@ int rows_write(struct store *s)
 	EACH(fx->outbox, fx->outbox_n, write_outbox);
 	EACH(b->quarantine, b->quarantine_n, write_quarantine);
 	EACH(b->audit, b->audit_n, write_audit);
+	EACH(b->metas, b->metas_n, write_meta);
 	EACH(b->ruleset, b->ruleset != NULL, write_ruleset);
 	return rc;
 }

@@ -136,7 +136,7 @@ static void random_hex(char *out, size_t bytes)
 		snprintf(out + 2 * i, 3, "%02x", r[i]);
 }
 
-static bool meta_text(struct store *s, const char *name, char *ret, size_t n)
+bool store_get_meta(struct store *s, const char *name, char *ret, size_t n)
 {
 	sqlite3_stmt *st = NULL;
 	bool ok = false;
@@ -165,17 +165,16 @@ static bool meta_put(struct store *s, const char *name, const char *value, struc
 
 static bool open_identity(struct store *s, struct err *err)
 {
-	if (!meta_text(s, "instance", s->meta.instance, sizeof(s->meta.instance))) {
+	if (!store_get_meta(s, "instance", s->meta.instance, sizeof(s->meta.instance))) {
 		random_hex(s->meta.instance, 8);
 		if (!meta_put(s, "instance", s->meta.instance, err))
 			return false;
 	}
-	if (!meta_text(s, "epoch", s->meta.epoch, sizeof(s->meta.epoch))) {
+	if (!store_get_meta(s, "epoch", s->meta.epoch, sizeof(s->meta.epoch))) {
 		random_hex(s->meta.epoch, 8);
 		if (!meta_put(s, "epoch", s->meta.epoch, err))
 			return false;
 	}
-	meta_text(s, "boot", s->meta.last_boot, sizeof(s->meta.last_boot));
 	return true;
 }
 

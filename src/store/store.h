@@ -39,7 +39,6 @@ struct store_meta {
 	bool		 restored;		/* start paused */
 	uint64_t	 last_turn;
 	int64_t		 last_wall_ms, last_tick_ms;
-	char		 last_boot[64];
 };
 enum store_result { STORE_DONE = 1, STORE_FULL, STORE_BROKEN };
 enum journal_mode { JOURNAL_FULL = 1, JOURNAL_REF, JOURNAL_OFF };
@@ -84,6 +83,10 @@ bool store_has_seen(struct store *, struct str source, const uint8_t h16[16],
     uint64_t *ret_seq);
 /* The answer recorded for that seq (audit); false: none. */
 bool store_answer(struct store *, uint64_t seq, struct arena *, struct str *ret);
+
+/* A fact about the process for the next start ("boot", "tick_offset"). */
+void store_put_meta(struct store *, const char *name, struct str value);
+bool store_get_meta(struct store *, const char *name, char *ret, size_t n);
 
 bool store_open_commit(const struct store *);		/* anything not committed yet */
 uint64_t store_dirty_bytes(const struct store *, const struct cells *);

@@ -29,6 +29,8 @@ struct put_ruleset { uint8_t hash[32]; struct str packed; int64_t wall; };
 struct put_audit { int64_t wall; uint64_t seq;
 	struct str actor, verb, target, detail, answer; };
 
+struct put_meta { const char *name; struct str value; };
+
 struct buffer {			/* the open commit; all in `arena` */
 	struct arena	*arena;
 	struct effects	 fx;
@@ -38,8 +40,10 @@ struct buffer {			/* the open commit; all in `arena` */
 	struct put_quarantine *quarantine;
 	struct put_ruleset *ruleset;
 	struct put_audit *audit;
+	struct put_meta	*metas;
 	uint32_t	 turns_n, turns_cap, pos_n, pos_cap, seen_n, seen_cap;
 	uint32_t	 quarantine_n, quarantine_cap, audit_n, audit_cap;
+	uint32_t	 metas_n, metas_cap;
 	GByteArray	*frames;	/* the journal's, uncompressed */
 	GHashTable	*seen_set;	/* h16 -> struct put_seen * (into the arena) */
 };

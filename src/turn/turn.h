@@ -24,6 +24,9 @@ struct turn_parts {
 	const struct catalog *catalog;
 	const char	*instance, *epoch;
 	const char	*fingerprint;	/* of binary, libc, CPU, zone data */
+	int64_t		 clock_wait_ms;	/* schedules wait that long for a wall clock that is
+					 * behind the last turn's */
+	struct event_limits limits;
 	struct clock_now (*clock)(void);
 	void		(*on_broken)(void *, const struct err *);	/* I/O error: exit 1 */
 	void		(*on_ready)(void *);	/* recovered and verified: once */
@@ -59,6 +62,10 @@ void turn_command(struct turn *, const struct command *, const uint8_t key[16],
 void turn_reload(struct turn *, struct ruleset *, turn_answer_f, void *ctx);
 /* Finish the turn, commit, acknowledge; then on_idle.  Nothing is read any more. */
 void turn_stop(struct turn *, void (*on_idle)(void *), void *);
+/* Refreshes the gauges that are computed when someone looks (/metrics). */
+void turn_metrics(struct turn *);
+/* Every accepted event as CloudEvents JSON, after its commit; NULL ends it. */
+void turn_listen(struct turn *, void (*on_event)(void *, struct str json), void *ctx);
 struct world *turn_world(struct turn *);	/* to explain and list; never to change */
 void turn_status(const struct turn *, struct turn_status *);
 struct source *turn_source(struct turn *, struct str name);	/* or NULL */

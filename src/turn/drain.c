@@ -1,0 +1,421 @@
+/* What came in becomes inputs: commands, rule sets, reports, source states, messages,
+ * deadlines; each journalled and stepped one by one.
+ *
+ * Identity (promise G1): Kafka and the run source by position, in the source itself;
+ * mqtt and http with an event id by hash in `seen`, tested here together with the open
+ * commit; a command by the key its client made before the first send. */
+#include <string.h>
+
+#include "base/check.h"
+#include "base/codec.h"
+#include "io/log.h"
+#include "io/metrics.h"
+#include "turn/turn_priv.h"
+
+static const struct str command_source = { "command", 7 };
+
+static void journal(struct turn *t, const struct input *in)
+{
+	g_byte_array_set_size(t->frame, 0);
+	input_encode(in, t->frame);
+	store_put_frame(t->p.store, JOURNAL_FULL, 'i',
+	    (struct str){ (const char *)t->frame->data, t->frame->len });
+}
+
+/* Commands. */
+
+static char *own(struct str s)
+{
+	return s.len ? g_strndup(s.p, s.len) : NULL;
+}
+
+static void own_str(struct str *s)
+{
+	s->p = own(*s);
+}
+
+static void free_command(struct queued_command *q)
+{
+	struct str *v[] = { &q->c.actor, &q->c.target, &q->c.key, &q->c.params, &q->c.reason };
+
+	for (unsigned i = 0; i < G_N_ELEMENTS(v); i++)
+		g_free((char *)(uintptr_t)v[i]->p);
+	g_free(q);
+}
+
+void turn_command(struct turn *t, const struct command *c, const uint8_t key[16],
+    turn_answer_f answer, void *ctx)
+{
+	struct queued_command *q = g_new0(struct queued_command, 1);
+	struct waiting w = { .answer = answer, .ctx = ctx, .token = ++t->token };
+
+	q->c = *c;
+	q->c.token = w.token;
+	own_str(&q->c.actor), own_str(&q->c.target), own_str(&q->c.key);
+	own_str(&q->c.params), own_str(&q->c.reason);
+	if (key) {
+		q->has_key = true;
+		memcpy(q->key, key, 16);
+	}
+	g_array_append_val(t->waiting, w);
+	g_queue_push_tail(&t->commands, q);
+	loop_stay_awake(t->p.loop);
+}
+
+static struct waiting *waiting_of(struct turn *t, uint64_t token)
+{
+	for (unsigned i = 0; i < t->waiting->len; i++) {
+		struct waiting *w = &g_array_index(t->waiting, struct waiting, i);
+		if (w->token == token)
+			return w;
+	}
+	return NULL;
+}
+
+/* Answers made by this input; the audit row keeps what a repeat gets. */
+static void take_answers(struct turn *t, uint32_t from, const struct command *c, uint64_t seq)
+{
+	for (uint32_t i = from; i < t->fx.answers_n; i++) {
+		struct answer *a = &t->fx.answers[i];
+		struct waiting *w = waiting_of(t, a->token);
+		struct str kept = arena_printf(t->arena, "%d %.*s", a->status, STR_ARG(a->json));
+		if (w) {
+			w->answered = true;
+			w->status = a->status;
+			w->json = own(a->json);
+		}
+		store_put_audit(t->p.store, t->head.wall_ms, seq, c->actor, str_of(command_name(c->kind)),
+		    c->target, c->params.len ? c->params : c->reason, kept);
+	}
+}
+
+static void step_command(struct turn *t, struct queued_command *q)
+{
+	struct input in = { .kind = INPUT_COMMAND, .command = &q->c };
+	uint32_t answers = t->fx.answers_n;
+	uint64_t seq;
+
+	if (q->has_key && store_has_seen(t->p.store, command_source, q->key, &seq)) {
+		struct waiting *w = waiting_of(t, q->c.token);
+		CHECK(w != NULL);
+		w->repeat = true;
+		w->seq = seq;
+		t->at_once = t->at_once || store_open_commit(t->p.store);
+		return;
+	}
+	journal(t, &in);
+	seq = turn_step(t, &in);
+	if (q->has_key)
+		store_put_seen(t->p.store, command_source, q->key, t->head.tick_ms, seq);
+	take_answers(t, answers, &q->c, seq);
+	t->at_once = true;
+}
+
+void drain_commands(struct turn *t)
+{
+	struct queued_command *q;
+
+	while ((q = g_queue_pop_head(&t->commands))) {
+		/* The strings must outlive the commit: effects may point to them. */
+		struct str *v[] = { &q->c.actor, &q->c.target, &q->c.key, &q->c.params,
+			&q->c.reason };
+		struct queued_command copy = *q;
+		struct str *w[] = { &copy.c.actor, &copy.c.target, &copy.c.key, &copy.c.params,
+			&copy.c.reason };
+		for (unsigned i = 0; i < G_N_ELEMENTS(v); i++)
+			*w[i] = arena_str(t->arena, *v[i]);
+		free_command(q);
+		step_command(t, &copy);
+	}
+}
+
+/* Rule sets. */
+
+void turn_reload(struct turn *t, struct ruleset *rs, turn_answer_f answer, void *ctx)
+{
+	struct queued_reload *q = g_new0(struct queued_reload, 1);
+
+	*q = (struct queued_reload){ rs, answer, ctx };
+	g_queue_push_tail(&t->reloads, q);
+	loop_stay_awake(t->p.loop);
+}
+
+void drain_reloads(struct turn *t)
+{
+	struct queued_reload *q;
+
+	while ((q = g_queue_pop_head(&t->reloads))) {
+		struct input in = { .kind = INPUT_RULESET, .ruleset = q->rs };
+		struct waiting w = { .answer = q->answer, .ctx = q->ctx, .token = ++t->token,
+			.answered = true, .status = 200 };
+		journal(t, &in);
+		store_put_ruleset(t->p.store, q->rs->hash, q->rs->packed, t->head.wall_ms);
+		turn_step(t, &in);
+		w.json = g_strdup_printf("{\"ok\":true,\"rules\":%u,\"pipelines\":%u}", q->rs->rules_n,
+		    q->rs->pipelines_n);
+		g_array_append_val(t->waiting, w);
+		ruleset_unref(q->rs);
+		t->at_once = true;
+		g_free(q);
+	}
+}
+
+/* Reports. */
+
+void turn_on_report(void *arg, const struct report *r)
+{
+	struct turn *t = arg;
+	struct queued_report *q = g_new0(struct queued_report, 1);
+
+	q->r = *r;
+	own_str(&q->r.key), own_str(&q->r.native_id), own_str(&q->r.native_state);
+	own_str(&q->r.reason), own_str(&q->r.outputs), own_str(&q->r.metrics);
+	own_str(&q->r.artifacts);
+	g_queue_push_tail(&t->reports, q);
+	loop_stay_awake(t->p.loop);
+}
+
+static void free_report(struct queued_report *q)
+{
+	struct str *v[] = { &q->r.key, &q->r.native_id, &q->r.native_state, &q->r.reason,
+		&q->r.outputs, &q->r.metrics, &q->r.artifacts };
+
+	for (unsigned i = 0; i < G_N_ELEMENTS(v); i++)
+		g_free((char *)(uintptr_t)v[i]->p);
+	g_free(q);
+}
+
+void drain_reports(struct turn *t)
+{
+	struct queued_report *q;
+
+	while ((q = g_queue_pop_head(&t->reports))) {
+		struct report r = q->r;
+		struct str *v[] = { &r.key, &r.native_id, &r.native_state, &r.reason, &r.outputs,
+			&r.metrics, &r.artifacts };
+		struct input in = { .kind = INPUT_REPORT, .report = &r };
+		for (unsigned i = 0; i < G_N_ELEMENTS(v); i++)
+			*v[i] = arena_str(t->arena, *v[i]);
+		free_report(q);
+		if (!t->ready) {
+			bool live = r.state == REPORT_RUNNING || r.state == REPORT_PENDING;
+			t->recovery.attached += live;
+			t->recovery.ended += r.state >= REPORT_COMPLETED;
+			t->recovery.lost += r.state == REPORT_ABSENT;
+		}
+		journal(t, &in);
+		turn_step(t, &in);
+		t->at_once = true;
+	}
+}
+
+/* Source states. */
+
+void turn_on_state(void *arg, struct source *s, struct str part, enum source_state state)
+{
+	struct turn *t = arg;
+	struct queued_state *q = g_new0(struct queued_state, 1);
+
+	q->c = (struct source_change){ .source = s->id, .part = part, .state = state };
+	own_str(&q->c.part);
+	g_queue_push_tail(&t->states, q);
+	loop_stay_awake(t->p.loop);
+}
+
+void drain_states(struct turn *t)
+{
+	struct queued_state *q;
+
+	while ((q = g_queue_pop_head(&t->states))) {
+		struct input in = { .kind = INPUT_SOURCE, .source = q->c };
+		in.source.part = arena_str(t->arena, q->c.part);
+		g_free((char *)(uintptr_t)q->c.part.p);
+		g_free(q);
+		journal(t, &in);
+		turn_step(t, &in);
+	}
+}
+
+/* Messages. */
+
+struct decoded {		/* the events of one message */
+	struct turn	*t;
+	struct event	**v;
+	uint32_t	 n, cap;
+};
+
+static void on_event(void *arg, struct event *e)
+{
+	struct decoded *d = arg;
+
+	d->v = arena_grow(d->t->arena, d->v, d->n, &d->cap, sizeof(*d->v));
+	d->v[d->n++] = e;
+}
+
+/* First 128 bits of SHA-256 over our source, what names the event there, and its id. */
+static void identity(const struct source *s, struct str space, struct str id, uint32_t index,
+    uint8_t ret[16])
+{
+	GChecksum *sum = g_checksum_new(G_CHECKSUM_SHA256);
+	uint8_t all[32];
+	gsize n = sizeof(all);
+	const struct str parts[] = { s->name, space, id };
+
+	for (unsigned i = 0; i < G_N_ELEMENTS(parts); i++) {
+		uint32_t len = parts[i].len;
+		g_checksum_update(sum, (const guchar *)&len, sizeof(len));
+		if (len)
+			g_checksum_update(sum, (const guchar *)parts[i].p, (gssize)len);
+	}
+	g_checksum_update(sum, (const guchar *)&index, sizeof(index));
+	g_checksum_get_digest(sum, all, &n);
+	memcpy(ret, all, 16);
+	g_checksum_free(sum);
+}
+
+/* Which identity this event has beyond its position; false: none. */
+static bool has_identity(const struct source *s, const struct message *m,
+    const struct event *e, uint32_t index, uint8_t ret[16])
+{
+	const char *kind = s->impl->kind->name;
+	bool http = strcmp(kind, "http") == 0;
+
+	if (!http && strcmp(kind, "mqtt") != 0)
+		return false;
+	if (http && m->key.len)		/* Idempotency-Key: of the whole request */
+		identity(s, STR("idempotency-key"), m->key, index, ret);
+	else if (e->has_id)
+		identity(s, e->source, e->id, 0, ret);
+	else
+		return false;
+	return true;
+}
+
+static void show(struct turn *t, const struct event *e)
+{
+	GString *s;
+
+	if (!t->on_event)
+		return;
+	s = g_string_new(NULL);
+	event_to_json(e, s);
+	g_ptr_array_add(t->feed, g_string_free(s, FALSE));
+}
+
+static void refuse(struct turn *t, uint32_t i, const struct message *m,
+    enum event_refusal why, GString *text)
+{
+	struct source *s = t->sources[i];
+	struct str w = { text->str, (uint32_t)text->len };
+
+	store_put_quarantine(t->p.store, m, s->name, event_refusal_name(why), w, t->head.wall_ms);
+	(*t->counts[i].quarantined)++;
+	char *name = g_strndup(s->name.p, s->name.len);
+	metric_add("quarantined_total", 1, "source", name, "reason", event_refusal_name(why), NULL);
+	log_warn("source '%s': message at %.*s:%lld quarantined: %s: %.*s", name,
+	    STR_ARG(m->part), (long long)m->pos, event_refusal_name(why), STR_ARG(w));
+	g_free(name);
+	s->impl->refuse(s, m->token, why, w);
+}
+
+/* The events of one message, as inputs; duplicates are none. */
+static void step_events(struct turn *t, uint32_t i, const struct message *m,
+    const struct decoded *d)
+{
+	struct source *s = t->sources[i];
+	uint32_t *skipped = ARENA_ARRAY(t->arena, uint32_t, d->n);
+	uint32_t skipped_n = 0;
+	uint64_t seq = 0;
+
+	for (uint32_t k = 0; k < d->n; k++) {
+		struct input in = { .kind = INPUT_EVENT, .event = d->v[k] };
+		uint8_t h[16] = { 0 };
+		bool known = has_identity(s, m, d->v[k], k, h);
+		if (known && store_has_seen(t->p.store, s->name, h, &seq)) {
+			skipped[skipped_n++] = k;
+			(*t->counts[i].duplicate)++;
+			continue;
+		}
+		show(t, d->v[k]);
+		seq = turn_step(t, &in);
+		(*t->counts[i].accepted)++;
+		if (known)
+			store_put_seen(t->p.store, s->name, h, t->head.tick_ms, seq);
+	}
+	s->impl->accept(s, m->token, seq, skipped_n == d->n);
+	if (skipped_n < d->n) {
+		g_byte_array_set_size(t->frame, 0);
+		frame_message(s->journal, m, skipped, skipped_n, t->frame);
+		store_put_frame(t->p.store, JOURNAL_FULL, 'm',
+		    (struct str){ (const char *)t->frame->data, t->frame->len });
+	}
+}
+
+static void step_message(struct turn *t, uint32_t i, const struct message *m)
+{
+	const struct ruleset *rs = world_ruleset(t->world);
+	const struct event_format *f = m->source < rs->formats_n ? rs->formats[m->source] : NULL;
+	struct decoded d = { .t = t };
+	uint32_t at = 0;
+	enum event_refusal r;
+
+	g_string_truncate(t->why, 0);
+	r = event_decode(m, f, &rs->plan, &t->p.limits, t->arena, on_event, &d, &at, t->why);
+	if (r == EVENT_OK)
+		step_events(t, i, m, &d);
+	else
+		refuse(t, i, m, r, t->why);
+}
+
+bool drain_source(struct turn *t, uint32_t i, uint32_t *budget)
+{
+	struct source *s = t->sources[i];
+	struct batch b = { .v = t->batch, .cap = *budget };
+	bool more = s->impl->read(s, &b, *budget);
+
+	for (uint32_t k = 0; k < b.n; k++)
+		step_message(t, i, &b.v[k]);
+	if (b.n && s->impl->commit_at_once)
+		t->at_once = true;
+	t->read += b.n;		/* one that gave no input still moves the position */
+	*budget -= b.n < *budget ? b.n : *budget;
+	return more;
+}
+
+/* Deadlines. */
+
+void drain_deadlines(struct turn *t, uint32_t budget)
+{
+	struct clock_now now = t->p.clock();
+	struct input in;
+	/* A wall clock that is behind the last turn's may be about to be set. */
+	int64_t wall = now.boot_ms < t->clock_ok_boot &&
+	    t->head.wall_ms < store_meta(t->p.store)->last_wall_ms ? INT64_MIN : t->head.wall_ms;
+
+	while (budget-- > 0 && world_take_due(t->world, wall, t->head.tick_ms, &in)) {
+		journal(t, &in);
+		turn_step(t, &in);
+	}
+	if (world_take_due(t->world, wall, t->head.tick_ms, &in))
+		loop_stay_awake(t->p.loop);
+}
+
+void drain_free(struct turn *t)
+{
+	gpointer q;
+
+	while ((q = g_queue_pop_head(&t->commands)))
+		free_command(q);
+	while ((q = g_queue_pop_head(&t->reports)))
+		free_report(q);
+	while ((q = g_queue_pop_head(&t->states))) {
+		g_free((char *)(uintptr_t)((struct queued_state *)q)->c.part.p);
+		g_free(q);
+	}
+	while ((q = g_queue_pop_head(&t->reloads))) {
+		ruleset_unref(((struct queued_reload *)q)->rs);
+		g_free(q);
+	}
+	for (unsigned i = 0; i < t->waiting->len; i++)
+		g_free(g_array_index(t->waiting, struct waiting, i).json);
+}

@@ -1,0 +1,97 @@
+/* Inside the turn floor. */
+#ifndef TURN_PRIV_H
+#define TURN_PRIV_H
+
+#include "base/arena.h"
+#include "io/loop.h"
+#include "turn/turn.h"
+
+#define TURN_INPUTS 4096	/* upper bounds of a batch, never waits */
+#define TURN_SLOW_INPUTS 500	/* of mqtt and http */
+#define TURN_US 10000
+#define COMMIT_MS 50
+#define COMMIT_BYTES (1024 * 1024)
+#define RETRY_MS 1000		/* a commit that found the disk full */
+
+struct waiting {		/* an answer owed to a person; also a repeat's */
+	turn_answer_f	 answer;
+	void		*ctx;
+	uint64_t	 token;
+	bool		 repeat;	/* answered with what the first one got */
+	uint64_t	 seq;		/* of the first */
+	bool		 answered;
+	int		 status;
+	char		*json;
+};
+struct queued_command {
+	struct command	 c;		/* strings owned */
+	bool		 has_key;
+	uint8_t		 key[16];
+};
+struct queued_report {
+	struct report	 r;		/* strings owned */
+};
+struct queued_state {
+	struct source_change c;		/* part owned */
+};
+struct queued_reload {
+	struct ruleset	*rs;
+	turn_answer_f	 answer;
+	void		*ctx;
+};
+struct source_count { uint64_t *accepted, *quarantined, *duplicate; };
+
+struct turn {
+	struct turn_parts p;
+	struct world	*world;
+	struct source	**sources;	/* in the order of inputs */
+	struct source_count *counts;
+	uint32_t	 sources_n;
+	GQueue		 commands, reports, states, reloads;
+	GArray		*waiting;	/* struct waiting */
+	uint64_t	 token;
+	struct arena	*arena;		/* of the open turn; reset after its commit */
+	struct effects	 fx;
+	uint64_t	 turn, commits;
+	struct turn_head head;
+	int64_t		 tick_offset;	/* tick = boot clock + this */
+	int64_t		 open_since_ms;	/* boot clock of the first turn not committed */
+	int64_t		 clock_ok_boot;	/* wall deadlines wait until then at most */
+	bool		 at_once;	/* something in the open commit asks for it */
+	bool		 recovered, ready, full, broken, low, stopping;
+	bool		 was_paused;
+	struct io_watch	*timer;
+	void		(*on_idle)(void *);
+	void		*on_idle_ctx;
+	void		(*on_event)(void *, struct str);
+	void		*on_event_ctx;
+	GPtrArray	*feed;		/* char *: events to be shown after the commit */
+	struct message	*batch;		/* TURN_INPUTS of them, lent to read() */
+	uint32_t	 read;		/* messages of the open turn */
+	GByteArray	*frame;		/* scratch */
+	GString		*why;		/* scratch */
+	struct { unsigned runs, attached, ended, lost; } recovery;
+};
+
+/* drain.c: one source's messages become inputs; true: it has more. */
+bool drain_source(struct turn *, uint32_t i, uint32_t *budget);
+void drain_commands(struct turn *);
+void drain_reports(struct turn *);
+void drain_states(struct turn *);
+void drain_reloads(struct turn *);
+void drain_deadlines(struct turn *, uint32_t budget);
+void drain_free(struct turn *);
+/* One input: journalled, stepped. Returns its seq. */
+uint64_t turn_step(struct turn *, struct input *);
+/* frame.c */
+void frame_message(enum journal_mode, const struct message *, const uint32_t *skipped,
+    uint32_t skipped_n, GByteArray *out);
+/* commit.c */
+bool commit_due(const struct turn *, int64_t boot_ms);
+void commit_run(struct turn *);
+void commit_answers(struct turn *);	/* those that are due */
+/* turn.c */
+void turn_begin(struct turn *, const struct clock_now *);
+void turn_end(struct turn *);
+void turn_report_recovery(struct turn *);
+#endif
