@@ -12,9 +12,23 @@ struct command {
 	struct str	 actor;		/* "uid 0", token name */
 	struct str	 target;	/* rule, pipeline, run id, model; PAUSE/RESUME: rule or "" */
 	struct str	 key;		/* rule or run key */
-	struct str	 params;	/* JSON object or empty; PROMOTE: {"version":..} */
+	struct str	 params;	/* JSON object or empty, see below */
 	struct str	 reason;
 	bool		 force, all;
 };
+/* params by kind:
+ *	TRIGGER, RUN	the parameters of the run
+ *	RETRY	what the caller read from the tables of the run, which must have ended:
+ *		{"pipeline": name, "pipeline_hash": 64 hex digits, "params": {..},
+ *		 "events": [..], "trigger": {..}, "model": "..",
+ *		 "adopt": [{"step": name, "outputs": {..}, "metrics": {..}} ..]}
+ *		adopt: its completed steps; gates among them are decided again.  With
+ *		force the pipeline may have changed since.  target: the old run's id,
+ *		key: its key
+ *	PROMOTE	{"version": .., "run": .., "metrics": {..}, "baseline": {..}}: all but
+ *		version may be left out when it is the candidate's
+ * Answers (JSON): RUN, RETRY {"run"}; TRIGGER {"decision","outcome","run"}; ABORT
+ * {"run","state"} or with all {"aborted": n}; PAUSE, RESUME {"paused"}; PROMOTE
+ * {"model","version"}; a refusal is {"error"} with status 404, 409 or 422. */
 const char *command_name(enum command_kind);
 #endif

@@ -1,0 +1,420 @@
+/* What people ask for: one function per command, each ending in one answer.
+ *
+ * A refusal says why in one sentence and changes nothing: 404 no such thing, 409 the
+ * state does not allow it, 422 what was asked for makes no sense.
+ * To add a command: its kind in command.h, its name and function in the table below,
+ * and the codec's bound follows COMMAND_MAX.
+ */
+#include <inttypes.h>
+
+#include "base/json.h"
+#include "flow/engine.h"
+
+static void answer(struct world *w, const struct command *cmd, bool ok, int status,
+    GString *json)
+{
+	struct effects *fx = w->fx;
+
+	fx->answers = arena_grow(fx->arena, fx->answers, fx->answers_n, &fx->answers_cap,
+	    sizeof(*fx->answers));
+	fx->answers[fx->answers_n++] = (struct answer){ .token = cmd->token, .seq = w->seq,
+		.ok = ok, .status = status, .json = text_take(w, json) };
+}
+
+void answer_ok(struct world *w, const struct command *cmd, GString *json)
+{
+	json_close(json, '}');
+	answer(w, cmd, true, 200, json);
+}
+
+void answer_error(struct world *w, const struct command *cmd, int status, const char *fmt,
+    ...)
+{
+	GString *json = g_string_new(NULL);
+	char *z;
+	va_list ap;
+
+	va_start(ap, fmt);
+	z = g_strdup_vprintf(fmt, ap);
+	va_end(ap);
+	json_open(json, '{');
+	json_key(json, "error");
+	json_cstr(json, z);
+	json_close(json, '}');
+	g_free(z);
+	answer(w, cmd, false, status, json);
+}
+
+static GString *answer_begin(const char *key, struct str value)
+{
+	GString *s = g_string_new(NULL);
+
+	json_open(s, '{');
+	json_key(s, key);
+	json_str(s, value);
+	return s;
+}
+
+/* params as a MAP; an empty text is the empty map.  False: answered already. */
+static bool read_params(struct world *w, const struct command *cmd, struct value *ret)
+{
+	*ret = cmd->params.len ? value_from_json(cmd->params, w->arena) :
+	    value_map_of(NULL, NULL, 0, w->arena);
+	if (ret->tag == VALUE_MAP)
+		return true;
+	answer_error(w, cmd, 422, "params: expected a JSON object");
+	return false;
+}
+
+static struct str member_str(struct world *w, struct value map, const char *name)
+{
+	struct value v = value_member(map, str_of(name), w->arena);
+
+	return v.tag == VALUE_STRING ? value_as_str(v) : STR("");
+}
+
+static struct str member_json(struct world *w, struct value map, const char *name)
+{
+	struct value v = value_member(map, str_of(name), w->arena);
+	GString *s;
+
+	if (v.tag == VALUE_ABSENT || v.tag == VALUE_NULL)
+		return STR("");
+	s = g_string_new(NULL);
+	value_to_json(v, w->arena, s);
+	return text_take(w, s);
+}
+
+/* ---- run, retry ---- */
+
+static void order_answer(struct world *w, const struct command *cmd, struct order *o,
+    struct value params)
+{
+	struct verdict v = { 0 };
+	struct err err = { 0 };
+	GString *json;
+
+	if (!order_check(w, o, params, &err)) {
+		answer_error(w, cmd, 422, "%s", err.msg);
+		return;
+	}
+	if (!order_admit(w, o, false, &v)) {
+		answer_error(w, cmd, 409, "pipeline '%.*s': %.*s (on_limit: %s)",
+		    STR_ARG(o->pipeline->name), STR_ARG(v.numbers),
+		    o->pipeline->on_limit == LIMIT_SKIP ? "skip" : "queue");
+		return;
+	}
+	json = answer_begin("run", v.run_id);
+	answer_ok(w, cmd, json);
+}
+
+static void no_pipeline(struct world *w, const struct command *cmd, struct str name)
+{
+	struct str *names = ARENA_ARRAY(w->arena, struct str, w->rules->pipelines_n);
+	struct str near;
+
+	for (uint32_t i = 0; i < w->rules->pipelines_n; i++)
+		names[i] = w->rules->pipelines[i]->name;
+	near = nearest_word(name, names, w->rules->pipelines_n);
+	answer_error(w, cmd, 404, near.len ? "no pipeline '%.*s', did you mean '%.*s'?" :
+	    "no pipeline '%.*s'%.*s", STR_ARG(name), STR_ARG(near));
+}
+
+static void on_run(struct world *w, const struct command *cmd)
+{
+	struct order o = { .pipeline = ruleset_pipeline(w->rules, cmd->target),
+		.key = cmd->key, .actor = cmd->actor, .force = cmd->force };
+	struct value params;
+
+	if (!o.pipeline)
+		no_pipeline(w, cmd, cmd->target);
+	else if (read_params(w, cmd, &params))
+		order_answer(w, cmd, &o, params);
+}
+
+/* The number at the end of a run's name; 0: there is none. */
+static uint64_t run_number(struct str name)
+{
+	uint64_t n = 0, unit = 1;
+	uint32_t i = name.len;
+
+	while (i > 0 && name.p[i - 1] >= '0' && name.p[i - 1] <= '9' && name.len - i < 18) {
+		n += (uint64_t)(name.p[--i] - '0') * unit;
+		unit *= 10;
+	}
+	return i > 0 && name.p[i - 1] == '-' ? n : 0;
+}
+
+static bool hash_is(const uint8_t hash[32], struct str hex)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	if (hex.len != 64)
+		return false;
+	for (uint32_t i = 0; i < 64; i++)
+		if (hex.p[i] != digits[i % 2 ? hash[i / 2] & 15 : hash[i / 2] >> 4])
+			return false;
+	return true;
+}
+
+/* The pipeline that the old run had: in the rule set, or held by an unfinished run. */
+static struct pipeline *pipeline_of_hash(const struct world *w, struct str name,
+    struct str hex)
+{
+	struct pipeline *p = ruleset_pipeline(w->rules, name);
+
+	if (p && hash_is(p->hash, hex))
+		return p;
+	for (uint32_t i = 0; i < w->runs->len; i++) {
+		const struct run *r = w->runs->pdata[i];
+
+		if (r->pipeline && hash_is(r->pipeline->hash, hex))
+			return r->pipeline;
+	}
+	return NULL;
+}
+
+static void read_adopt(struct world *w, struct value list, struct order *o)
+{
+	struct adopt *adopt;
+
+	if (list.tag != VALUE_LIST)
+		return;
+	adopt = ARENA_ARRAY(w->arena, struct adopt, list.list->n);
+	for (uint32_t i = 0; i < list.list->n; i++) {
+		struct value v = list.list->v[i];
+
+		if (v.tag != VALUE_MAP)
+			continue;
+		adopt[o->adopt_n++] = (struct adopt){ .step = member_str(w, v, "step"),
+			.outputs = member_json(w, v, "outputs"),
+			.metrics = member_json(w, v, "metrics") };
+	}
+	o->adopt = adopt;
+}
+
+static void on_retry(struct world *w, const struct command *cmd)
+{
+	struct order o = { .key = cmd->key, .actor = cmd->actor, .force = cmd->force,
+		.retry_of = run_number(cmd->target) };
+	struct value given, trigger, params, decision;
+	struct str name;
+
+	if (!read_params(w, cmd, &given))
+		return;
+	if (run_find(w, cmd->target)) {
+		answer_error(w, cmd, 409, "run '%.*s' has not ended", STR_ARG(cmd->target));
+		return;
+	}
+	if (o.retry_of == 0 || o.retry_of > w->c->last_run) {
+		answer_error(w, cmd, 404, "no run '%.*s'", STR_ARG(cmd->target));
+		return;
+	}
+	name = member_str(w, given, "pipeline");
+	o.pipeline = pipeline_of_hash(w, name, member_str(w, given, "pipeline_hash"));
+	if (!o.pipeline && cmd->force)
+		o.pipeline = ruleset_pipeline(w->rules, name);
+	if (!o.pipeline && ruleset_pipeline(w->rules, name)) {
+		answer_error(w, cmd, 409, "pipeline '%.*s' has changed since run '%.*s': "
+		    "force takes it as it is now", STR_ARG(name), STR_ARG(cmd->target));
+		return;
+	}
+	if (!o.pipeline) {
+		no_pipeline(w, cmd, name);
+		return;
+	}
+	o.events = member_json(w, given, "events");
+	o.model = member_str(w, given, "model");
+	trigger = value_member(given, STR("trigger"), w->arena);
+	if (trigger.tag == VALUE_MAP) {
+		o.rule = member_str(w, trigger, "rule");
+		decision = value_member(trigger, STR("decision"), w->arena);
+		o.decision = decision.tag == VALUE_INT ? (uint64_t)decision.i : 0;
+	}
+	read_adopt(w, value_member(given, STR("adopt"), w->arena), &o);
+	params = value_member(given, STR("params"), w->arena);
+	order_answer(w, cmd, &o, params.tag == VALUE_MAP ? params : value_null());
+}
+
+/* ---- abort ---- */
+
+static void abort_run(struct world *w, const struct command *cmd, struct run *r)
+{
+	struct str by = cmd->actor.len ? cmd->actor : STR("a person");
+
+	if (!r->c->abort_requested)
+		run_touch(w, r)->abort_requested = 1;
+	if (cmd->reason.len)
+		run_stop(w, r, END_ABORT, "aborted by %.*s: %.*s", STR_ARG(by),
+		    STR_ARG(cmd->reason));
+	else
+		run_stop(w, r, END_ABORT, "aborted by %.*s", STR_ARG(by));
+	run_advance(w, r);
+}
+
+static void on_abort(struct world *w, const struct command *cmd)
+{
+	struct run *r;
+	GString *json;
+	uint32_t n = 0;
+
+	if (cmd->all) {
+		for (uint32_t i = 0; i < w->runs->len; i++) {
+			r = w->runs->pdata[i];
+			if (run_is_terminal(r->c->state))
+				continue;
+			abort_run(w, cmd, r);
+			n++;
+		}
+		json = g_string_new(NULL);
+		json_open(json, '{');
+		json_key(json, "aborted");
+		json_i64(json, n);
+		answer_ok(w, cmd, json);
+		return;
+	}
+	r = run_find(w, cmd->target);
+	if (!r && run_number(cmd->target) - 1 < w->c->last_run) {
+		answer_error(w, cmd, 409, "run '%.*s' has ended", STR_ARG(cmd->target));
+		return;
+	}
+	if (!r) {
+		answer_error(w, cmd, 404, "no run '%.*s'", STR_ARG(cmd->target));
+		return;
+	}
+	abort_run(w, cmd, r);
+	json = answer_begin("run", r->b.name);
+	json_key(json, "state");
+	json_cstr(json, run_state_name(r->c->state));
+	answer_ok(w, cmd, json);
+}
+
+/* ---- pause, promote, trigger ---- */
+
+static void set_paused(struct world *w, const struct command *cmd, bool paused)
+{
+	struct err err = { 0 };
+	GString *json;
+
+	if (cmd->target.len == 0) {
+		((struct world_cell *)cells_touch(w->cells, w->cell))->paused = paused;
+	} else if (!decide_pause(w->decide, cmd->target, paused, &err)) {
+		answer_error(w, cmd, err.code == ERR_NOT_FOUND ? 404 : 409, "%s", err.msg);
+		return;
+	}
+	json = g_string_new(NULL);
+	json_open(json, '{');
+	json_key(json, "paused");
+	json_bool(json, paused);
+	answer_ok(w, cmd, json);
+}
+
+static void on_pause(struct world *w, const struct command *cmd)
+{
+	set_paused(w, cmd, true);
+}
+
+static void on_resume(struct world *w, const struct command *cmd)
+{
+	set_paused(w, cmd, false);
+}
+
+static void on_promote(struct world *w, const struct command *cmd)
+{
+	struct facts *facts = decide_facts(w->decide);
+	struct model_fact candidate = facts_candidate(facts, cmd->target);
+	struct model_fact champion = facts_champion(facts, cmd->target);
+	const struct run *holder = model_holder(w, cmd->target, NULL);
+	struct model_new m = { .model = cmd->target };
+	struct value given;
+	GString *json;
+
+	if (!read_params(w, cmd, &given))
+		return;
+	m.version = member_str(w, given, "version");
+	m.run = member_str(w, given, "run");
+	m.metrics = member_json(w, given, "metrics");
+	m.baseline = member_json(w, given, "baseline");
+	if (m.model.len == 0 || m.version.len == 0) {
+		answer_error(w, cmd, 422, "promote needs a model and a version");
+	} else if (str_is(champion.version, m.version)) {
+		answer_error(w, cmd, 409, "version '%.*s' is the champion of '%.*s' already",
+		    STR_ARG(m.version), STR_ARG(m.model));
+	} else if (holder) {
+		answer_error(w, cmd, 409, "run '%.*s' is deploying '%.*s': wait for its end",
+		    STR_ARG(holder->b.name), STR_ARG(m.model));
+	} else if (!str_is(candidate.version, m.version) && m.run.len == 0 &&
+	    m.metrics.len == 0) {
+		answer_error(w, cmd, 404, "model '%.*s' has no candidate '%.*s'",
+		    STR_ARG(m.model), STR_ARG(m.version));
+	} else {
+		if (str_is(candidate.version, m.version)) {
+			m.run = m.run.len ? m.run : candidate.run;
+			m.metrics = m.metrics.len ? m.metrics : candidate.metrics;
+			m.baseline = m.baseline.len ? m.baseline : candidate.baseline;
+		}
+		m.depth = 1;
+		json = answer_begin("model", m.model);
+		json_key(json, "version");
+		json_str(json, m.version);
+		model_promote(w, &m);
+		answer_ok(w, cmd, json);
+	}
+}
+
+void command_trigger(struct world *w, const struct command *cmd, uint32_t from)
+{
+	const struct decided *d = &w->fx->decided;
+	const struct decision_row *row;
+	GString *json;
+
+	if (d->decisions_n == from) {
+		answer_error(w, cmd, 409, "rule '%.*s' decided nothing", STR_ARG(cmd->target));
+		return;
+	}
+	row = &d->decisions[d->decisions_n - 1];
+	if (row->outcome == OUTCOME_SUPPRESSED || row->outcome == OUTCOME_ERROR) {
+		answer_error(w, cmd, row->outcome == OUTCOME_ERROR ? 422 : 409, "%.*s",
+		    STR_ARG(row->reason));
+		return;
+	}
+	json = answer_begin("outcome", str_of(outcome_name(row->outcome)));
+	json_key(json, "decision");
+	json_i64(json, (int64_t)row->id);
+	if (row->run_id.len) {
+		json_key(json, "run");
+		json_str(json, row->run_id);
+	}
+	answer_ok(w, cmd, json);
+}
+
+/* Decide answers a trigger in its turn: world.c calls command_trigger() then. */
+static void on_trigger(struct world *w, const struct command *cmd)
+{
+	(void)w;
+	(void)cmd;
+}
+
+static const struct {
+	const char *name;
+	void (*apply)(struct world *, const struct command *);
+} commands[COMMAND_MAX] = {
+	[COMMAND_TRIGGER] = { "trigger", on_trigger },
+	[COMMAND_RUN]	  = { "run", on_run },
+	[COMMAND_ABORT]	  = { "abort", on_abort },
+	[COMMAND_RETRY]	  = { "retry", on_retry },
+	[COMMAND_PAUSE]	  = { "pause", on_pause },
+	[COMMAND_RESUME]  = { "resume", on_resume },
+	[COMMAND_PROMOTE] = { "promote", on_promote },
+};
+
+void command_apply(struct world *w, const struct command *cmd)
+{
+	CHECK(cmd->kind > 0 && cmd->kind < COMMAND_MAX);
+	commands[cmd->kind].apply(w, cmd);
+}
+
+const char *command_name(enum command_kind kind)
+{
+	return kind > 0 && kind < COMMAND_MAX ? commands[kind].name : "";
+}

@@ -1,0 +1,410 @@
+/* Runs in cells and in memory.
+ *
+ * Invariants
+ *   (1) What is in struct run can be rebuilt from the cells: run_create() writes them
+ *       and then reads them by the same code as run_load().
+ *   (2) A run cell or step cell is written only through run_touch() or step_touch(),
+ *       which mark it for the commit and for a row.
+ *   (3) world.runs is ascending by id; an ended run stays in it until the end of the
+ *       input that ended it.
+ */
+#include <inttypes.h>
+
+#include "base/codec.h"
+#include "base/json.h"
+#include "flow/engine.h"
+
+static void birth_put(GByteArray *out, const struct birth *b)
+{
+	put_str(out, b->name);
+	put_str(out, b->pipeline);
+	put_str(out, b->rule);
+	put_str(out, b->key);
+	put_str(out, b->model);
+	put_str(out, b->actor);
+	put_str(out, b->params);
+	put_str(out, b->events);
+	put_str(out, b->code);
+	put_str(out, b->instance);
+	put_str(out, b->epoch);
+	put_str(out, b->ruleset_hash);
+	put_str(out, b->pipeline_hash);
+	put_u64(out, b->decision);
+	put_u64(out, b->episode);
+	put_u64(out, b->retry_of);
+	put_u64(out, b->rule_id);
+	put_u8(out, b->depth);
+	put_u64(out, b->steps_n);
+	for (uint32_t i = 0; i < b->steps_n; i++) {
+		put_str(out, b->steps[i]);
+		put_str(out, b->executors[i]);
+	}
+}
+
+static bool birth_get(struct reader *r, struct birth *b)
+{
+	b->name = get_str(r);
+	b->pipeline = get_str(r);
+	b->rule = get_str(r);
+	b->key = get_str(r);
+	b->model = get_str(r);
+	b->actor = get_str(r);
+	b->params = get_str(r);
+	b->events = get_str(r);
+	b->code = get_str(r);
+	b->instance = get_str(r);
+	b->epoch = get_str(r);
+	b->ruleset_hash = get_str(r);
+	b->pipeline_hash = get_str(r);
+	b->decision = get_u64(r);
+	b->episode = get_u64(r);
+	b->retry_of = get_u64(r);
+	b->rule_id = (uint32_t)get_u64(r);
+	b->depth = get_u8(r);
+	b->steps_n = (uint32_t)get_u64(r);
+	if (r->bad || b->steps_n > STEPS_MAX || b->ruleset_hash.len != 32 ||
+	    b->pipeline_hash.len != 32)
+		return false;
+	b->steps = g_new0(struct str, b->steps_n);
+	b->executors = g_new0(struct str, b->steps_n);
+	for (uint32_t i = 0; i < b->steps_n; i++) {
+		b->steps[i] = get_str(r);
+		b->executors[i] = get_str(r);
+	}
+	return reader_done(r);
+}
+
+struct run_cell *run_touch(struct world *w, struct run *r)
+{
+	struct run_cell *c = cells_touch(w->cells, r->cell);
+
+	r->dirty = true;
+	c->seq = w->seq;
+	return c;
+}
+
+struct step_cell *step_touch(struct world *w, struct run *r, uint32_t i)
+{
+	r->dirty = true;
+	r->steps[i].dirty = true;
+	return cells_touch(w->cells, r->steps[i].cell);
+}
+
+bool run_is_unverified(const struct run *r)
+{
+	for (uint32_t i = 0; i < r->c->steps_n; i++)
+		if (r->steps[i].c->unverified)
+			return true;
+	return false;
+}
+
+static int by_due(const void *a, const void *b, void *ctx)
+{
+	const struct run *x = a, *y = b;
+
+	(void)ctx;
+	if (x->due != y->due)
+		return x->due < y->due ? -1 : 1;
+	return (x->c->id > y->c->id) - (x->c->id < y->c->id);
+}
+
+/* An unverified step's timeout waits until its executor has said how it is. */
+static int64_t run_next_due(const struct run *r)
+{
+	int64_t due = NEVER;
+
+	if (r->c->state == RUN_PENDING)
+		due = r->c->pending_until;
+	else if (r->c->state == RUN_RUNNING && !run_is_unverified(r))
+		due = r->c->timeout_at;
+	for (uint32_t i = 0; i < r->c->steps_n; i++) {
+		const struct step_cell *s = r->steps[i].c;
+
+		if (s->state != STEP_RUNNING)
+			continue;
+		due = MIN(due, s->due_at);
+		if (!s->unverified)
+			due = MIN(due, s->timeout_at);
+	}
+	return due;
+}
+
+void run_due_update(struct world *w, struct run *r)
+{
+	int64_t due = run_is_terminal(r->c->state) ? NEVER : run_next_due(r);
+
+	if (due == r->due)
+		return;
+	if (r->at)
+		g_sequence_remove(r->at);
+	r->due = due;
+	r->at = due == NEVER ? NULL : g_sequence_insert_sorted(w->due, r, by_due, NULL);
+}
+
+void run_key_add(struct world *w, struct run *r, uint32_t i)
+{
+	struct step_ref *ref = g_new(struct step_ref, 1);
+
+	*ref = (struct step_ref){ r, i };
+	g_hash_table_replace(w->by_key, g_strdup(r->steps[i].c->key), ref);
+}
+
+void pipe_use(struct world *w, struct pipeline *p)
+{
+	struct pipe_use *use = g_hash_table_lookup(w->pipes, p->hash);
+
+	if (!use) {
+		use = g_new0(struct pipe_use, 1);
+		use->pipeline = pipeline_ref(p);
+		g_hash_table_insert(w->pipes, use->pipeline->hash, use);
+	}
+	if (use->runs++ == 0 && w->fx)
+		row_pipeline(w, use->pipeline, false);
+}
+
+void pipe_unuse(struct world *w, struct pipeline *p)
+{
+	struct pipe_use *use = g_hash_table_lookup(w->pipes, p->hash);
+
+	CHECK(use && use->runs > 0);
+	if (--use->runs)
+		return;
+	row_pipeline(w, use->pipeline, true);
+	g_hash_table_remove(w->pipes, use->pipeline->hash);
+}
+
+/* Builds struct run out of its cell.  NULL: the cell is not what it should be. */
+static struct run *run_read(struct world *w, uint32_t cell)
+{
+	struct run *r = g_new0(struct run, 1);
+	struct pipe_use *use;
+	struct reader reader;
+
+	r->cell = cell;
+	r->c = cells_get(w->cells, cell);
+	r->due = NEVER;
+	r->bytes = g_byte_array_new();
+	g_byte_array_set_size(r->bytes, blob_len(w->cells, r->c->birth));
+	blob_copy(w->cells, r->c->birth, (char *)r->bytes->data);
+	reader = reader_of((struct str){ (char *)r->bytes->data, r->bytes->len });
+	if (!birth_get(&reader, &r->b) || r->b.steps_n != r->c->steps_n) {
+		run_free(r);
+		return NULL;
+	}
+	r->steps = g_new0(struct step, r->c->steps_n);
+	for (uint32_t i = 0; i < r->c->steps_n; i++) {
+		r->steps[i].cell = r->c->steps[i];
+		r->steps[i].c = cells_get(w->cells, r->c->steps[i]);
+	}
+	use = g_hash_table_lookup(w->pipes, r->b.pipeline_hash.p);
+	if (use && use->pipeline->steps_n == r->c->steps_n) {
+		r->pipeline = use->pipeline;
+		use->runs++;
+	}
+	return r;
+}
+
+static void run_index(struct world *w, struct run *r)
+{
+	g_ptr_array_add(w->runs, r);
+	g_hash_table_insert(w->by_name, g_strndup(r->b.name.p, r->b.name.len), r);
+	for (uint32_t i = 0; i < r->c->steps_n; i++)
+		if (r->steps[i].c->phase > PHASE_BACKOFF)
+			run_key_add(w, r, i);
+	run_due_update(w, r);
+}
+
+bool run_load(struct world *w, uint32_t cell, struct err *err)
+{
+	struct run *r = run_read(w, cell);
+
+	if (!r)
+		return err_set(err, ERR_CORRUPT, "the record of a run in cell %u is malformed",
+		    cell);
+	run_index(w, r);
+	return true;
+}
+
+static struct str code_json(struct world *w, const struct pipeline *p)
+{
+	GString *s;
+
+	if (p->repo.len == 0)
+		return STR("");
+	s = g_string_new(NULL);
+	json_open(s, '{');
+	json_key(s, "repo");
+	json_str(s, p->repo);
+	json_key(s, "ref");
+	json_str(s, p->ref);
+	json_close(s, '}');
+	return text_take(w, s);
+}
+
+static struct str run_name(struct world *w, const struct pipeline *p, uint64_t id)
+{
+	struct str s = arena_printf(w->arena, "%.*s-%" PRIu64, STR_ARG(p->name), id);
+	char *z = arena_alloc(w->arena, (size_t)s.len + 1);
+
+	memcpy(z, s.p, (size_t)s.len + 1);
+	for (uint32_t i = 0; i < s.len; i++)
+		if (z[i] == '/')
+			z[i] = '_';
+	return (struct str){ z, s.len };
+}
+
+static uint32_t birth_write(struct world *w, const struct order *o, uint64_t id)
+{
+	struct pipeline *p = o->pipeline;
+	GString *params = g_string_new(NULL);
+	GByteArray *out = g_byte_array_new();
+	uint32_t blob;
+	struct birth b = {
+		.name = run_name(w, p, id), .pipeline = p->name, .rule = o->rule,
+		.key = o->key, .model = o->model, .actor = o->actor,
+		.events = o->events.len ? o->events : STR("[]"), .code = code_json(w, p),
+		.instance = { w->instance->str, (uint32_t)w->instance->len },
+		.epoch = { w->epoch->str, (uint32_t)w->epoch->len },
+		.ruleset_hash = { (const char *)w->rules->hash, 32 },
+		.pipeline_hash = { (const char *)p->hash, 32 },
+		.decision = o->decision, .episode = o->episode, .retry_of = o->retry_of,
+		.rule_id = o->rule_id,
+		.depth = o->depth < UINT8_MAX ? (uint8_t)(o->depth + 1) : UINT8_MAX,
+		.steps = ARENA_ARRAY(w->arena, struct str, p->steps_n),
+		.executors = ARENA_ARRAY(w->arena, struct str, p->steps_n),
+		.steps_n = p->steps_n,
+	};
+
+	for (uint32_t i = 0; i < p->steps_n; i++) {
+		b.steps[i] = p->steps[i].name;
+		b.executors[i] = p->steps[i].executor;
+	}
+	value_to_json(o->params, w->arena, params);
+	b.params = text_take(w, params);
+	birth_put(out, &b);
+	blob = blob_put(w->cells, (struct str){ (const char *)out->data, out->len });
+	g_byte_array_free(out, TRUE);
+	return blob;
+}
+
+static uint32_t step_write(struct world *w, const struct order *o, uint32_t i)
+{
+	const struct step_spec *spec = &o->pipeline->steps[i];
+	uint32_t id = cells_add(w->cells, CELL_STEP, (uint32_t)sizeof(struct step_cell));
+	struct step_cell *s = cells_touch(w->cells, id);
+
+	s->state = STEP_PENDING;
+	s->exit_code = -1;
+	s->due_at = s->timeout_at = NEVER;
+	for (uint32_t k = 0; k < o->adopt_n && spec->kind != STEP_GATE; k++) {
+		const struct adopt *a = &o->adopt[k];
+
+		if (!str_is(a->step, spec->name))
+			continue;
+		s->adopted = 1;
+		s->state = STEP_COMPLETED;
+		s->started_ms = s->finished_ms = w->wall;
+		s->outputs = blob_put(w->cells, a->outputs);
+		s->metrics = blob_put(w->cells, a->metrics);
+	}
+	return id;
+}
+
+/* Invariant (1) in one place: the cells, then the memory read from them. */
+struct run *run_create(struct world *w, const struct order *o)
+{
+	struct pipeline *p = o->pipeline;
+	struct world_cell *wc = cells_touch(w->cells, w->cell);
+	uint32_t cell, n = p->steps_n;
+	struct run_cell *c;
+	struct run *r;
+
+	cell = cells_add(w->cells, CELL_RUN, (uint32_t)(sizeof(*c) + n * sizeof(uint32_t)));
+	c = cells_touch(w->cells, cell);
+	c->id = ++wc->last_run;
+	c->seq = w->seq;
+	c->state = RUN_PENDING;
+	c->created_ms = w->wall;
+	c->pending_until = p->pending_ms ? w->tick + p->pending_ms : NEVER;
+	c->timeout_at = NEVER;
+	c->birth = birth_write(w, o, c->id);
+	c->steps_n = n;
+	for (uint32_t i = 0; i < n; i++)
+		c->steps[i] = step_write(w, o, i);
+	pipe_use(w, p);
+	r = run_read(w, cell);
+	CHECK(r && r->pipeline);
+	((struct pipe_use *)g_hash_table_lookup(w->pipes, p->hash))->runs--; /* read's own */
+	run_index(w, r);
+	r->dirty = true;
+	for (uint32_t i = 0; i < n; i++)
+		r->steps[i].dirty = true;
+	return r;
+}
+
+void run_free(void *run)
+{
+	struct run *r = run;
+
+	g_byte_array_free(r->bytes, TRUE);
+	g_free(r->b.steps);
+	g_free(r->b.executors);
+	g_free(r->steps);
+	g_free(r);
+}
+
+void run_remove(struct world *w, struct run *r)
+{
+	char *name = g_strndup(r->b.name.p, r->b.name.len);
+
+	if (r->at)
+		g_sequence_remove(r->at);
+	g_hash_table_remove(w->by_name, name);
+	g_free(name);
+	for (uint32_t i = 0; i < r->c->steps_n; i++) {
+		const struct step_cell *s = r->steps[i].c;
+
+		blob_drop(w->cells, s->reason);
+		blob_drop(w->cells, s->outputs);
+		blob_drop(w->cells, s->metrics);
+		blob_drop(w->cells, s->artifacts);
+		blob_drop(w->cells, s->native_id);
+		blob_drop(w->cells, s->native_state);
+		blob_drop(w->cells, s->start);
+		cells_drop(w->cells, r->steps[i].cell);
+	}
+	blob_drop(w->cells, r->c->birth);
+	blob_drop(w->cells, r->c->reason);
+	blob_drop(w->cells, r->c->gate_version);
+	cells_drop(w->cells, r->cell);
+	if (r->pipeline)
+		pipe_unuse(w, r->pipeline);
+	g_ptr_array_remove(w->runs, r);		/* keeps the order; frees r */
+}
+
+struct run *run_find(const struct world *w, struct str name)
+{
+	char *z = g_strndup(name.p, name.len);
+	struct run *r = g_hash_table_lookup(w->by_name, z);
+
+	g_free(z);
+	return r;
+}
+
+struct run *run_by_id(const struct world *w, uint64_t id)
+{
+	uint32_t lo = 0, hi = w->runs->len;
+
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+		struct run *r = w->runs->pdata[mid];
+
+		if (r->c->id == id)
+			return r;
+		if (r->c->id < id)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return NULL;
+}
