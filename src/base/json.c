@@ -102,7 +102,7 @@ void json_cstr(GString *out, const char *s)
 	if (s)
 		json_str(out, str_of(s));
 	else
-		json_null(out);
+		json_nil(out);
 }
 
 void json_i64(GString *out, int64_t v)
@@ -117,7 +117,7 @@ void json_double(GString *out, double v)
 	char buf[G_ASCII_DTOSTR_BUF_SIZE];
 
 	if (!isfinite(v)) {
-		json_null(out);
+		json_nil(out);
 		return;
 	}
 	comma(out);
@@ -140,7 +140,7 @@ void json_bool(GString *out, bool v)
 	g_string_append(out, v ? "true" : "false");
 }
 
-void json_null(GString *out)
+void json_nil(GString *out)
 {
 	comma(out);
 	g_string_append(out, "null");
@@ -160,7 +160,7 @@ void json_time(GString *out, int64_t ms)
 	char buf[TIME_TEXT];
 
 	if (ms == TIME_NONE)
-		json_null(out);
+		json_nil(out);
 	else
 		json_str(out, str_of(time_print(ms, buf)));
 }

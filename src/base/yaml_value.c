@@ -132,7 +132,7 @@ static void scalar_json(const struct yaml *y, GString *out)
 	bool b;
 
 	if (yaml_is_null(y))
-		json_null(out);
+		json_nil(out);
 	else if (yaml_bool(y, &b))
 		json_bool(out, b);
 	else if (yaml_int(y, &i))
