@@ -51,6 +51,12 @@ const char *decide_spoil(void)
 	return mosquitto_strerror(0);
 }
 """
+CLASH = """/* A name that jansson has too. */
+void json_pack(void);
+void json_pack(void)
+{
+}
+"""
 LOGGING = """/* Logging, which check.o alone may do. */
 #include <glib.h>
 
@@ -107,6 +113,9 @@ class FloorsTest(unittest.TestCase):
 
     def test_world_library_in_a_pure_floor(self):
         self.refused("decide reaches outside the pure libraries", decide__spoil=BROKER)
+
+    def test_name_of_a_library(self):
+        self.refused("json_pack is defined by a floor and by a library", io__spoil=CLASH)
 
     def test_log_outside_check(self):
         self.refused("expr/spoil.o uses g_log", expr__spoil=LOGGING)
