@@ -37,6 +37,8 @@ struct expr_env {
 	const struct str *names;	/* declared identifiers, for did-you-mean */
 	const enum expr_type *types;	/* of names[i]; NULL: all dyn */
 	uint32_t	 names_n;
+	const struct str *methods;	/* what host objects' `call` takes; may be NULL */
+	uint32_t	 methods_n;
 	struct zones	*zones;		/* constant zone names are loaded into it */
 };
 /* Where the text stands, for positions in diagnostics. */
