@@ -3,10 +3,11 @@ import http.server
 import json
 import os
 import subprocess
+import tempfile
 import threading
 import unittest
 
-from harness import (Alertmanager, KafkaMock, Mosquitto, Timeout, alive, broker,
+from harness import (Alertmanager, KafkaMock, Mosquitto, SmallDisk, Timeout, alive, broker,
                      build_dir, free_port, wait_until)
 
 
@@ -112,6 +113,25 @@ class AlertmanagerTest(unittest.TestCase):
         self.assertEqual(token, "Bearer t0k")
         self.assertEqual(body["alerts"][0]["labels"],
                          {"alertname": "drift", "model": "m1"})
+
+
+class SmallDiskTest(unittest.TestCase):
+    def test_full_then_free_then_read_only(self):
+        where = tempfile.mkdtemp()
+        self.addCleanup(os.rmdir, where)
+        file = os.path.join(where, "file")
+        with SmallDisk(where, 1 << 20) as disk:
+            disk.fill()
+            with self.assertRaisesRegex(OSError, "No space left"):
+                with open(file, "wb") as f:
+                    f.write(b"x" * 8192)
+            disk.free()
+            with open(file, "wb") as f:
+                f.write(b"x" * 8192)
+            disk.read_only()
+            with self.assertRaisesRegex(OSError, "Read-only"):
+                os.unlink(file)
+        self.assertEqual(os.listdir(where), [])
 
 
 class WaitTest(unittest.TestCase):
