@@ -26,7 +26,9 @@ struct param {
 	bool		 has_min, has_max;
 	double		 min, max;	/* numbers; lengths of strings and lists */
 	struct value	 words;		/* LIST of allowed values; ABSENT: any */
-	struct prog	*pattern;	/* `matches` over the value, or NULL */
+	struct str	 pattern_text;
+	const struct prog *pattern;	/* `matches` over the value (vars[0]), or NULL */
+	bool		 in_model;	/* the model's name depends on it */
 };
 enum step_kind { STEP_COMMAND = 1, STEP_EXECUTOR, STEP_GATE };
 enum on_failure { FAILURE_STOP = 1, FAILURE_CONTINUE };
@@ -50,6 +52,7 @@ enum on_limit { LIMIT_QUEUE = 1, LIMIT_SKIP, LIMIT_REPLACE };
 struct pipeline {
 	int		 refs;
 	struct arena	*arena;
+	struct zones	*zones;		/* eval.zones of its expressions */
 	uint8_t		 hash[32];
 	struct str	 text;		/* canonical */
 	struct str	 name, description, owner;

@@ -44,6 +44,7 @@ struct rule_signal {
 struct rule {
 	uint32_t	 index;		/* in ruleset.rules */
 	struct str	 uid, name, description, owner;	/* name with its bundle's prefix */
+	struct value	 labels;	/* MAP, or ABSENT */
 	enum rule_kind	 kind;
 	enum rule_mode	 mode;
 	struct span	 at;
@@ -66,8 +67,9 @@ struct rule {
 	enum on_suppressed on_suppressed;
 	uint32_t	 max_keys;
 	int64_t		 key_ttl_ms;
-	bool		 reads_facts;	/* last_run, last_success, champion, candidate */
-	bool		 reads_now;
+	bool		 reads_facts;	/* any of its expressions: last_run, last_success,
+					 * champion, candidate */
+	bool		 reads_now;	/* when or recover */
 	uint32_t	*reads;		/* fields that when, recover, dedupe, params read */
 	uint32_t	 reads_n;
 	struct pipeline	*pipeline;	/* held by the rule set */
@@ -75,6 +77,7 @@ struct rule {
 	struct value	 vars;		/* this file's vars: MAP */
 };
 struct dispatch;
+struct ruleset_index;
 struct dispatch_hit { uint32_t rule, selector; };	/* indexes */
 struct ruleset {
 	int		 refs;
@@ -88,6 +91,7 @@ struct ruleset {
 	uint32_t	 pipelines_n;
 	struct plan	 plan;
 	struct dispatch	*dispatch;
+	struct ruleset_index *index;	/* names to rules and pipelines */
 	struct event_format **formats;	/* by source instance id; [0] is unused */
 	uint32_t	 formats_n;
 };

@@ -1,0 +1,65 @@
+/* One build of a rule set: what its files share, and the parts of reading a rule.
+ *
+ * Everything of all files is read before anything is refused, so that all errors are
+ * seen in one pass. */
+#ifndef RULES_BUILD_H
+#define RULES_BUILD_H
+
+#include "rules/keys.h"
+#include "rules/names.h"
+
+struct pipeline_entry {		/* also of a pipeline that did not compile */
+	struct str	 name;
+	const struct yaml *at;
+	struct pipeline	*pipeline;	/* NULL: errors were told */
+};
+struct rule_file {
+	const struct rule_text *text;
+	const struct yaml *root;	/* NULL: no YAML */
+	struct file_keys keys;
+	const struct yaml *rule, *pipeline, *step;	/* defaults, the directory's merged in */
+	struct value	 vars;
+};
+struct build {
+	struct load	 ld;
+	struct ruleset	*rs;
+	struct rule_file *files;
+	uint32_t	 files_n;
+	struct pipeline_entry *pipelines;
+	uint32_t	 pipelines_n;
+	GHashTable	*by_name;	/* of pipelines: full name -> index + 1 */
+};
+/* One rule being read. */
+struct reading {
+	struct build	*b;
+	struct load	*ld;
+	struct rule_file *file;
+	const struct yaml *map;
+	struct rule_keys k;
+	struct rule	*r;
+	struct names	 names;		/* of the rule's expressions; `allowed` varies */
+	unsigned	 when_seen, seen;	/* NAME_ bits of when and recover; of anything */
+	GArray		*reads;		/* of uint32_t */
+};
+
+/* Reads one merged map into *r; `name` has its bundle's prefix. */
+void rule_read(struct build *, struct rule_file *, const struct yaml *map, struct str name,
+    struct rule *r);
+/* The rule's defaults without the keys that its kind does not have. */
+const struct yaml *rule_defaults(struct load *, const struct yaml *defaults,
+    const struct yaml *rule);
+void rule_selectors(struct reading *);
+/* Names and windows first, values later: expressions need the names. */
+void rule_signals(struct reading *);
+void rule_signal_values(struct reading *);
+/* run, params and what is known of the model. */
+void rule_run(struct reading *);
+void rule_schedule(struct reading *);
+/* An expression of this rule; `allowed` says which names. */
+const struct prog *rule_expr(struct reading *, const char *where, const struct yaml *,
+    unsigned allowed, enum expr_type want);
+/* JSON of what else a definition means: vars, pipeline and model, where read. */
+void rule_context(struct reading *, unsigned seen, GString *json);
+void rule_reads(struct reading *, const struct prog *);
+
+#endif

@@ -1,0 +1,306 @@
+/* The keys of rule files as option tables.
+ *
+ * Rows marked OPT_LATER are known words of the language that this version does not
+ * have: using one is an error, never ignored. */
+#include "rules/keys.h"
+
+#define SECOND INT64_C(1000)
+#define HOUR (3600 * SECOND)
+#define DAY (24 * HOUR)
+#define EVER (36500 * DAY)		/* upper bound of every duration */
+
+#define LATER(s, name, doc) \
+	{ name, OPT_NODE, OPT_LATER, NULL, 0, 0, NULL, offsetof(struct s, later), NULL, doc }
+#define TEXT(s, name, field, doc) \
+	{ name, OPT_STR, 0, NULL, 0, 0, NULL, offsetof(struct s, field), NULL, doc }
+#define NEED(s, name, field, doc) \
+	{ name, OPT_STR, OPT_REQUIRED, NULL, 0, 0, NULL, offsetof(struct s, field), NULL, doc }
+#define NODE(s, name, field, sub, doc) \
+	{ name, OPT_NODE, 0, NULL, 0, 0, NULL, offsetof(struct s, field), sub, doc }
+#define EXPR(s, name, field, doc) \
+	{ name, OPT_NODE, OPT_EXPR, NULL, 0, 0, NULL, offsetof(struct s, field), NULL, doc }
+#define SPAN(s, name, field, fallback, doc) \
+	{ name, OPT_DURATION, 0, fallback, 0, EVER, NULL, offsetof(struct s, field), NULL, doc }
+#define WORD(s, name, field, fallback, words, doc) \
+	{ name, OPT_ENUM, 0, fallback, 0, 0, words, offsetof(struct s, field), NULL, doc }
+#define COUNT(s, name, field, fallback, min, max, doc) \
+	{ name, OPT_INT, 0, fallback, min, max, NULL, offsetof(struct s, field), NULL, doc }
+#define END { NULL, OPT_STR, 0, NULL, 0, 0, NULL, 0, NULL, NULL }
+
+const struct option file_options[] = {
+	NODE(file_keys, "rules", rules, rule_options, "the rules of this file"),
+	NODE(file_keys, "pipelines", pipelines, pipeline_options,
+	    "the pipelines that rules start"),
+	NODE(file_keys, "defaults", defaults, defaults_options,
+	    "keys that every rule, pipeline or step of this file takes unless it says otherwise"
+	    "; those of a file named defaults.yaml hold for its directory"),
+	NODE(file_keys, "vars", vars, NULL,
+	    "constants that expressions of this file's rules read as vars.NAME"),
+	LATER(file_keys, "components", "steps to be used by name"),
+	LATER(file_keys, "calendars", "times at which rules may or may not fire"),
+	LATER(file_keys, "budgets", "limits on what runs may use up"),
+	LATER(file_keys, "sinks", "where our own events go"),
+	END
+};
+
+const struct option defaults_options[] = {
+	NODE(defaults_keys, "rule", rule, rule_options, "defaults of rules"),
+	NODE(defaults_keys, "pipeline", pipeline, pipeline_options, "defaults of pipelines"),
+	NODE(defaults_keys, "step", step, step_options, "defaults of steps"),
+	END
+};
+
+const struct option rule_options[] = {
+	NEED(rule_keys, "name", name, "name of the rule, unique in its directory"),
+	TEXT(rule_keys, "uid", uid,
+	    "identity of the rule's state, default its name: keeps the state across a rename"),
+	TEXT(rule_keys, "description", description, "what the rule is for"),
+	TEXT(rule_keys, "owner", owner, "who is responsible"),
+	NODE(rule_keys, "labels", labels, NULL, "map of free text labels"),
+	NODE(rule_keys, "on", on, selector_options,
+	    "which events: a type, one selector, or one selector under a name"),
+	EXPR(rule_keys, "key", key,
+	    "expression of the value that the rule keeps separate state for"),
+	EXPR(rule_keys, "model", model,
+	    "template of the model's name; default the pipeline's model"),
+	NODE(rule_keys, "signals", signals, signal_options,
+	    "named measures over the events; with them the rule fires on the rising edge"),
+	EXPR(rule_keys, "when", when, "the condition; a rule fires only on true"),
+	SPAN(rule_keys, "for", for_ms, "0", "how long the condition must hold (signal rules)"),
+	SPAN(rule_keys, "keep_firing_for", keep_ms, "0",
+	    "how long an episode outlives its condition (signal rules)"),
+	EXPR(rule_keys, "recover", recover,
+	    "the condition that ends an episode, default not 'when' (signal rules)"),
+	SPAN(rule_keys, "refire", refire_ms, "0",
+	    "fire again that often while the episode lasts; 0: once (signal rules)"),
+	SPAN(rule_keys, "cooldown", cooldown_ms, "0", "no second firing of a key within this"),
+	NODE(rule_keys, "dedupe", dedupe, dedupe_options,
+	    "one firing per value of an expression (event rules)"),
+	NODE(rule_keys, "schedule", schedule, schedule_options,
+	    "due times instead of events: a cron line, or a map"),
+	NODE(rule_keys, "run", run, run_options,
+	    "the pipeline to start: its name, or a map with its parameters"),
+	WORD(rule_keys, "mode", mode, "active", "active|observe|disabled",
+	    "observe records what would have fired and starts nothing"),
+	WORD(rule_keys, "on_nodata", on_nodata, "keep", "keep|false|true",
+	    "what a condition without data counts as; keep: the state stays"),
+	WORD(rule_keys, "on_error", on_error, "keep", "keep|false|true",
+	    "what a condition that fails counts as; keep: the state stays"),
+	WORD(rule_keys, "on_suppressed", on_suppressed, NULL, "drop|defer",
+	    "defer: a suppressed firing is owed until the episode ends (default of signal"
+	    " rules); drop: it is not (default of the others)"),
+	COUNT(rule_keys, "max_keys", max_keys, "10000", 1, 1000000,
+	    "keys with state at most; new ones are refused then"),
+	SPAN(rule_keys, "key_ttl", key_ttl_ms, "30d", "an idle key's state is kept that long"),
+	SPAN(rule_keys, "every", every_ms, "0",
+	    "evaluate again that often, for conditions that read now (signal rules)"),
+	NODE(rule_keys, "backoff", backoff, backoff_options,
+	    "off, or the wait after a failed or rejected run, doubling; default on for signal"
+	    " rules, off for the others"),
+	LATER(rule_keys, "coalesce", "one run for a burst of events"),
+	LATER(rule_keys, "breaker", "stop firing after runs that failed"),
+	LATER(rule_keys, "budget", "account that the runs are charged to"),
+	LATER(rule_keys, "calendar", "when the rule may fire"),
+	LATER(rule_keys, "silence", "when the rule is silent"),
+	LATER(rule_keys, "on_clear", "what the end of an episode does to its runs"),
+	LATER(rule_keys, "rearm", "when a detector is armed again"),
+	LATER(rule_keys, "rearm_after", "when a detector without a run is armed again"),
+	LATER(rule_keys, "sequence", "events in an order"),
+	LATER(rule_keys, "at_least", "some of several events"),
+	LATER(rule_keys, "within", "the time for sequence and at_least"),
+	END
+};
+
+const struct option dedupe_options[] = {
+	{ "key", OPT_NODE, OPT_REQUIRED | OPT_EXPR, NULL, 0, 0, NULL,
+	    offsetof(struct dedupe_keys, key), NULL, "expression of the value" },
+	{ "for", OPT_DURATION, OPT_REQUIRED, NULL, 1, EVER, NULL,
+	    offsetof(struct dedupe_keys, for_ms), NULL, "how long a value is remembered" },
+	END
+};
+
+const struct option backoff_options[] = {
+	{ "initial", OPT_DURATION, 0, "5m", SECOND, EVER, NULL,
+	    offsetof(struct backoff_keys, initial_ms), NULL, "the first wait" },
+	{ "max", OPT_DURATION, 0, "24h", SECOND, EVER, NULL,
+	    offsetof(struct backoff_keys, max_ms), NULL, "the longest wait" },
+	END
+};
+
+const struct option run_options[] = {
+	NEED(run_keys, "pipeline", pipeline, "name of the pipeline"),
+	{ "params", OPT_NODE, OPT_EXPR, NULL, 0, 0, NULL, offsetof(struct run_keys, params),
+	    NULL, "its parameters; strings may hold ${expressions}" },
+	END
+};
+
+const struct option selector_options[] = {
+	TEXT(selector_keys, "source", source, "name of a configured source; default any"),
+	TEXT(selector_keys, "type", type, "event type, exact or with a trailing '*'"),
+	TEXT(selector_keys, "subject", subject, "event subject"),
+	EXPR(selector_keys, "where", where, "condition on the event"),
+	EXPR(selector_keys, "key", key, "as the rule's key"),
+	EXPR(selector_keys, "time", time,
+	    "timestamp to use as event time; default event.time"),
+	SPAN(selector_keys, "lateness", lateness_ms, "0",
+	    "how far events may be out of order"),
+	{ "retained", OPT_BOOL, 0, "false", 0, 0, NULL,
+	    offsetof(struct selector_keys, retained), NULL,
+	    "retained MQTT messages count too" },
+	LATER(selector_keys, "stale_after", "when missing events are noticed"),
+	END
+};
+
+const struct option signal_options[] = {
+	TEXT(signal_keys, "from", from, "name of the selector"),
+	EXPR(signal_keys, "value", value,
+	    "expression of the sample's number; without it events are counted"),
+	SPAN(signal_keys, "over", over_ms, "0", "sliding window of this length"),
+	SPAN(signal_keys, "tumbling", tumbling_ms, "0",
+	    "windows of this length one after another, aligned to the epoch"),
+	COUNT(signal_keys, "last", last, "0", 0, 10000, "window of this many samples"),
+	WORD(signal_keys, "since", since, NULL, "last_success",
+	    "everything since the newest run that did not fail was created"),
+	COUNT(signal_keys, "min_count", min_count, "1", 1, 1000000000,
+	    "with fewer samples the signal has no data"),
+	WORD(signal_keys, "resolution", resolution, NULL, "exact",
+	    "keep every sample of a sliding window instead of 60 panes"),
+	COUNT(signal_keys, "max_samples", max_samples, "0", 0, 1000000,
+	    "samples kept with resolution: exact; 0: 10,000"),
+	TEXT(signal_keys, "timezone", timezone,
+	    "tumbling windows are aligned to this zone's midnight (zones with one offset)"),
+	SPAN(signal_keys, "offset", offset_ms, "0", "shift of tumbling windows"),
+	LATER(signal_keys, "every", "hopping windows"),
+	LATER(signal_keys, "session", "windows that end with a pause"),
+	LATER(signal_keys, "by", "a map of signals by sub-key"),
+	LATER(signal_keys, "max_by", "sub-keys at most"),
+	LATER(signal_keys, "each", "many samples from one event"),
+	LATER(signal_keys, "detect", "a drift detector"),
+	LATER(signal_keys, "test", "a test against the model's baseline"),
+	LATER(signal_keys, "baseline", "what a detector or test compares with"),
+	END
+};
+
+const struct option schedule_options[] = {
+	TEXT(schedule_keys, "cron", cron, "five fields or @daily and its like"),
+	SPAN(schedule_keys, "every", every_ms, "0", "interval, counted from the epoch"),
+	TEXT(schedule_keys, "timezone", timezone, "IANA zone of cron, default UTC"),
+	SPAN(schedule_keys, "jitter", jitter_ms, "0",
+	    "start up to this much later, stable per rule and due time"),
+	WORD(schedule_keys, "catch_up", catch_up, "last", "none|last|all",
+	    "which due times missed during an outage are made up for"),
+	SPAN(schedule_keys, "deadline", deadline_ms, "0",
+	    "a due time older than this is skipped; 0: never"),
+	LATER(schedule_keys, "times", "a list of times"),
+	END
+};
+
+static const struct option code_options[] = {
+	TEXT(pipeline_keys, "repo", code.repo, "path or address of the repository"),
+	TEXT(pipeline_keys, "ref", code.ref, "branch, tag or commit"),
+	END
+};
+
+static const struct option concurrency_options[] = {
+	COUNT(pipeline_keys, "limit", concurrency.limit, "0", 0, 100000,
+	    "runs of the pipeline at a time; 0: any number"),
+	COUNT(pipeline_keys, "per_key", concurrency.per_key, "0", 0, 100000,
+	    "runs of one key at a time; 0: any number"),
+	WORD(pipeline_keys, "on_limit", concurrency.on_limit, "queue", "queue|skip|replace",
+	    "what a run over the limit does"),
+	COUNT(pipeline_keys, "queue", concurrency.queue, "100", 1, 100,
+	    "runs that wait at most; more are skipped"),
+	END
+};
+
+const struct option pipeline_options[] = {
+	NEED(pipeline_keys, "name", name, "name of the pipeline, unique in its directory"),
+	TEXT(pipeline_keys, "description", description, "what the pipeline does"),
+	TEXT(pipeline_keys, "owner", owner, "who is responsible"),
+	EXPR(pipeline_keys, "model", model,
+	    "template of the name of the model that it trains"),
+	TEXT(pipeline_keys, "dir", dir,
+	    "working directory of its steps, default the rule file's directory"),
+	{ "code", OPT_MAP, 0, NULL, 0, 0, NULL, 0, code_options,
+	    "the repository whose commit each run records" },
+	NODE(pipeline_keys, "params", params, param_options,
+	    "parameters: NAME: default, or NAME: {type, default, ...}"),
+	{ "concurrency", OPT_MAP, 0, NULL, 0, 0, NULL, 0, concurrency_options,
+	    "how many runs at a time" },
+	SPAN(pipeline_keys, "timeout", timeout_ms, "0", "longest run; 0: any"),
+	SPAN(pipeline_keys, "pending_timeout", pending_ms, "0",
+	    "a run that could not start within this fails; 0: it waits"),
+	COUNT(pipeline_keys, "priority", priority, "0", -1000, 1000,
+	    "higher leaves the queue first"),
+	NODE(pipeline_keys, "env", env, NULL, "environment of every step"),
+	NODE(pipeline_keys, "steps", steps, step_options, "the steps"),
+	NODE(pipeline_keys, "on_success", on_success, success_options,
+	    "what follows a run that completed and was not rejected"),
+	LATER(pipeline_keys, "finally", "steps that always run at the end"),
+	LATER(pipeline_keys, "notify", "who is told"),
+	LATER(pipeline_keys, "budget", "account that the runs are charged to"),
+	LATER(pipeline_keys, "resources", "what the steps need"),
+	END
+};
+
+const struct option param_options[] = {
+	WORD(param_keys, "type", type, "any", "any|string|int|double|bool|list|map",
+	    "type of the value"),
+	NODE(param_keys, "default", fallback, NULL,
+	    "value if none is given; without it the parameter must be given"),
+	NODE(param_keys, "min", min, NULL, "least number, or length of a string or list"),
+	NODE(param_keys, "max", max, NULL, "greatest number, or length"),
+	NODE(param_keys, "words", words, NULL, "the allowed values"),
+	TEXT(param_keys, "pattern", pattern,
+	    "regular expression that a string must match; ^ and $ anchor it"),
+	TEXT(param_keys, "description", description, "what it is for"),
+	END
+};
+
+static const struct option retry_options[] = {
+	COUNT(step_keys, "attempts", retry.attempts, "1", 1, 100, "attempts in all"),
+	SPAN(step_keys, "backoff", retry.backoff_ms, "10s",
+	    "wait before the second attempt, doubling"),
+	SPAN(step_keys, "max", retry.max_ms, "10m", "the longest wait"),
+	END
+};
+
+const struct option step_options[] = {
+	NEED(step_keys, "name", name, "name of the step, unique in the pipeline"),
+	NODE(step_keys, "needs", needs, NULL, "name or list of the steps to wait for"),
+	EXPR(step_keys, "if", cond, "the step is skipped unless this is true"),
+	NODE(step_keys, "command", command, NULL,
+	    "program and arguments as a list; no shell; the program is constant"),
+	TEXT(step_keys, "executor", executor,
+	    "name of a configured executor; of a command: default local"),
+	NODE(step_keys, "with", with, NULL, "what the executor is given"),
+	NODE(step_keys, "env", env, NULL, "environment, over the pipeline's"),
+	EXPR(step_keys, "gate", gate,
+	    "condition instead of work: false ends the run with outcome rejected"),
+	{ "retry", OPT_MAP, 0, NULL, 0, 0, NULL, 0, retry_options, "more than one attempt" },
+	SPAN(step_keys, "timeout", timeout_ms, "0", "longest attempt; 0: any"),
+	WORD(step_keys, "on_failure", on_failure, "stop", "stop|continue",
+	    "continue: the run goes on without it"),
+	LATER(step_keys, "uses", "a component as the step"),
+	LATER(step_keys, "wait", "wait for a time or an event"),
+	LATER(step_keys, "approve", "wait for a person"),
+	LATER(step_keys, "for_each", "once per element of a list"),
+	LATER(step_keys, "resources", "what the step needs"),
+	LATER(step_keys, "finally", "run always"),
+	LATER(step_keys, "notify", "who is told"),
+	END
+};
+
+const struct option success_options[] = {
+	NODE(success_keys, "promote", promote, promote_options,
+	    "make this version the model's champion"),
+	END
+};
+
+const struct option promote_options[] = {
+	EXPR(promote_keys, "version", version, "template, default ${run.id}"),
+	EXPR(promote_keys, "metrics", metrics, "template of the version's metrics"),
+	EXPR(promote_keys, "baseline", baseline,
+	    "template of its baseline; default the key baseline of metrics"),
+	END
+};

@@ -1,0 +1,205 @@
+/* Pipelines: loading, canonical text, restoring, references.
+ *
+ * A pipeline of a rule file is compiled twice: once from the file, for diagnostics
+ * with places, and once from its canonical text, which gives the object that is used.
+ * So a pipeline that loads is one that pipeline_restore() can bring back, and nothing
+ * in it borrows from the file. */
+#include "rules/pipeline_read.h"
+
+#include "base/check.h"
+#include "base/zone.h"
+#include "rules/keys.h"
+
+struct pipeline *pipeline_ref(struct pipeline *p)
+{
+	p->refs++;
+	return p;
+}
+
+void pipeline_unref(struct pipeline *p)
+{
+	if (!p || --p->refs > 0)
+		return;
+	zones_free(p->zones);
+	arena_free(p->arena);
+}
+
+static void read_promote(struct names *nm, const struct yaml *y, struct pipeline *p)
+{
+	struct promote_keys k;
+	struct load *ld = nm->ld;
+
+	if (!p->model)
+		BAD(ld, y, "'promote' needs the pipeline's 'model'");
+	if (y->kind != YAML_MAP) {
+		BAD(ld, y, "'promote' must be a map, as {version: \"${run.id}\"}");
+		return;
+	}
+	nm->where = "promote";
+	if (options_read(promote_options, y, &k, ld->tree, ld->diags))
+		p->promotes = names_tmpl(nm, y, false, &p->promote);
+}
+
+static void read_success(struct names *nm, const struct yaml *y, struct pipeline *p)
+{
+	struct success_keys k;
+
+	if (!y)
+		return;
+	if (y->kind != YAML_MAP) {
+		BAD(nm->ld, y, "'on_success' must be a map");
+		return;
+	}
+	options_read(success_options, y, &k, nm->ld->tree, nm->ld->diags);
+	if (k.promote)
+		read_promote(nm, k.promote, p);
+}
+
+static void read_plain(struct load *ld, const struct pipeline_keys *k, struct pipeline *p)
+{
+	p->name = load_keep(ld, k->name);
+	p->description = load_keep(ld, k->description);
+	p->owner = load_keep(ld, k->owner);
+	p->dir = load_keep(ld, k->dir);
+	p->repo = load_keep(ld, k->code.repo);
+	p->ref = load_keep(ld, k->code.ref);
+	p->limit = (uint32_t)k->concurrency.limit;
+	p->per_key = (uint32_t)k->concurrency.per_key;
+	p->on_limit = (enum on_limit)k->concurrency.on_limit;
+	p->queue = (uint32_t)k->concurrency.queue;
+	p->timeout_ms = k->timeout_ms;
+	p->pending_ms = k->pending_ms;
+	p->priority = k->priority;
+}
+
+static void read_model(struct names *nm, const struct yaml *y, struct pipeline *p)
+{
+	bool *read = ARENA_ARRAY(nm->ld->tree, bool, p->params_n);
+
+	nm->params = p->params;
+	nm->params_n = p->params_n;
+	nm->params_read = read;
+	nm->allowed = NAME_PARAMS | NAME_KEY;
+	nm->where = "model";
+	names_pipeline(nm);
+	p->model = names_template(nm, y);
+	for (uint32_t i = 0; i < p->params_n; i++)
+		p->params[i].in_model = read[i];
+	nm->params_read = NULL;
+}
+
+/* Fills in a pipeline from its keys; whatever is wrong goes to the diags. */
+static void pipeline_read(struct load *ld, const struct yaml *map, struct pipeline *p)
+{
+	struct pipeline_keys k;
+	struct names nm = {.ld = ld};
+
+	options_read(pipeline_options, map, &k, ld->tree, ld->diags);
+	read_plain(ld, &k, p);
+	params_read(ld, k.params, p);
+	read_model(&nm, k.model, p);
+	if (!p->model && !k.model)
+		nm.no_model = "the pipeline has no 'model'";
+	nm.allowed = NAME_PARAMS | NAME_TRIGGER | NAME_RUN | NAME_MODEL | NAME_KEY | NAME_NOW;
+	names_pipeline(&nm);
+	env_read(&nm, k.env, &p->env);
+	nm.allowed |= NAME_STEPS;
+	names_pipeline(&nm);
+	if (k.steps)
+		steps_read(&nm, k.steps, p);
+	else
+		BAD(ld, map, "the pipeline has no 'steps'");
+	if (k.model || !k.on_success || p->steps_n)
+		read_success(&nm, k.on_success, p);
+}
+
+struct pipeline *pipeline_restore(struct str text, const struct catalog *catalog,
+    struct err *err)
+{
+	struct arena *arena = arena_new(0), *tree = arena_new(0);
+	struct pipeline *p = ARENA_NEW(arena, struct pipeline);
+	struct load ld = {.keep = arena, .tree = tree, .catalog = catalog};
+	struct text one;
+	struct yaml *map;
+	bool ok;
+
+	*p = (struct pipeline){.refs = 1, .arena = arena, .zones = zones_new()};
+	p->text = arena_str(arena, text);
+	load_sha256(p->text, p->hash);
+	one = (struct text){STR("pipeline"), p->text};
+	ld.zones = p->zones;
+	ld.diags = diags_new(&one, 1);
+	map = yaml_parse(0, tree, ld.diags);
+	if (map && map->kind == YAML_MAP)
+		pipeline_read(&ld, map, p);
+	ok = map && map->kind == YAML_MAP && diags_errors(ld.diags) == 0;
+	if (!ok) {
+		diags_sort(ld.diags);
+		err_set(err, ERR_SYNTAX, "%.*s", diags_kept(ld.diags)
+		    ? (int)diags_at(ld.diags, 0)->msg.len : 0, diags_kept(ld.diags)
+		    ? diags_at(ld.diags, 0)->msg.p : "");
+		pipeline_unref(p);
+		p = NULL;
+	}
+	diags_free(ld.diags);
+	arena_free(tree);
+	return p;
+}
+
+/* A copy of the map where `key` has this text. */
+static const struct yaml *with_text(struct load *ld, const struct yaml *map, const char *key,
+    struct str text)
+{
+	struct yaml *m = ARENA_NEW(ld->tree, struct yaml), *value, *name;
+	const struct yaml *old = yaml_get(map, str_of(key));
+
+	*m = *map;
+	m->pairs = ARENA_ARRAY(ld->tree, struct yaml_pair, map->n + 1);
+	memcpy(m->pairs, map->pairs, map->n * sizeof *m->pairs);
+	value = ARENA_NEW(ld->tree, struct yaml);
+	*value = (struct yaml){.kind = YAML_SCALAR, .quoted = true,
+		.at = old ? old->at : map->at, .scalar = text};
+	for (uint32_t i = 0; i < m->n; i++) {
+		if (m->pairs[i].value == old) {
+			m->pairs[i].value = value;
+			return m;
+		}
+	}
+	name = ARENA_NEW(ld->tree, struct yaml);
+	*name = *value;
+	name->scalar = str_of(key);
+	m->pairs[m->n++] = (struct yaml_pair){name, value};
+	return m;
+}
+
+struct pipeline *pipeline_load(struct load *ld, const struct yaml *map, struct str name,
+    struct str dir)
+{
+	const struct yaml *given = yaml_get(map, STR("dir"));
+	uint32_t before = diags_errors(ld->diags);
+	struct load own = *ld;
+	struct pipeline draft = {0}, *p;
+	char *base = g_strndup(dir.p, dir.len), *abs;
+	GString *json = g_string_new(NULL);
+	struct err err = {0};
+
+	abs = g_canonicalize_filename(given && given->scalar.len ? given->scalar.p : ".", base);
+	if (!given || given->kind == YAML_SCALAR)
+		map = with_text(ld, map, "dir", arena_str(ld->tree, str_of(abs)));
+	if (name.len)
+		map = with_text(ld, map, "name", name);
+	own.keep = ld->tree;
+	pipeline_read(&own, map, &draft);
+	g_free(base);
+	g_free(abs);
+	if (diags_errors(ld->diags) > before) {
+		g_string_free(json, true);
+		return NULL;
+	}
+	yaml_to_json(map, json);
+	p = pipeline_restore((struct str){json->str, (uint32_t)json->len}, ld->catalog, &err);
+	if (!p)
+		BAD(ld, map, "the pipeline can't be written down: %s", err.msg);
+	g_string_free(json, true);
+	return p;
+}

@@ -1,0 +1,272 @@
+/* What a rule starts: its pipeline, the parameters, the model; and its due times.
+ *
+ * champion and candidate are facts of the model, whose name must be known before any
+ * condition is asked: the rule's `model`, or the pipeline's under the rule's params.
+ * So the parameters that the pipeline's model reads may hold nothing but constants and
+ * what the event itself says. */
+#include "rules/build.h"
+
+#include "base/json.h"
+#include "base/zone.h"
+#include "rules/pipeline_read.h"
+
+#define BEFORE_FACTS (NAME_EVENT | NAME_KEY | NAME_VARS)
+#define ALL_NAMES (BEFORE_FACTS | NAME_NOW | NAME_LAST | NAME_MODEL | NAME_EVENTS | NAME_SIGNALS)
+
+static struct pipeline_entry *find(struct reading *rd, struct str name)
+{
+	struct str bundles[2] = {rd->file->text->bundle, STR("shared")};
+
+	for (int i = 0; i < 2; i++) {
+		char *full = bundles[i].len
+		    ? g_strdup_printf("%.*s/%.*s", STR_ARG(bundles[i]), STR_ARG(name))
+		    : g_strndup(name.p, name.len);
+		guint at = GPOINTER_TO_UINT(g_hash_table_lookup(rd->b->by_name, full));
+
+		g_free(full);
+		if (at)
+			return &rd->b->pipelines[at - 1];
+	}
+	return NULL;
+}
+
+static void find_pipeline(struct reading *rd, const struct yaml *at, struct str name)
+{
+	struct pipeline_entry *e = find(rd, name);
+	struct str *known;
+	struct diag *d;
+
+	if (e) {
+		rd->r->pipeline = e->pipeline;
+		return;
+	}
+	known = ARENA_ARRAY(rd->ld->tree, struct str, rd->b->pipelines_n);
+	for (uint32_t i = 0; i < rd->b->pipelines_n; i++)
+		known[i] = rd->b->pipelines[i].name;
+	d = BAD(rd->ld, at, "there is no pipeline '%.*s'", STR_ARG(name));
+	load_near(rd->ld, d, name, known, rd->b->pipelines_n);
+}
+
+static const struct param *param_of(const struct pipeline *p, struct str name)
+{
+	for (uint32_t i = 0; i < p->params_n; i++)
+		if (str_is(p->params[i].name, name))
+			return &p->params[i];
+	return NULL;
+}
+
+static void tell_unknown(struct reading *rd, const struct yaml *key)
+{
+	const struct pipeline *p = rd->r->pipeline;
+	struct str *known = ARENA_ARRAY(rd->ld->tree, struct str, p->params_n);
+	struct diag *d = BAD(rd->ld, key, "pipeline '%.*s' has no parameter '%.*s'",
+	    STR_ARG(p->name), STR_ARG(key->scalar));
+
+	for (uint32_t i = 0; i < p->params_n; i++)
+		known[i] = p->params[i].name;
+	load_near(rd->ld, d, key->scalar, known, p->params_n);
+}
+
+static bool constant(const struct tmpl *t)
+{
+	if (t->kind == TMPL_PROG)
+		return false;
+	for (uint32_t i = 0; i < t->n; i++)
+		if (!constant(&t->items[i]))
+			return false;
+	return true;
+}
+
+/* A parameter whose value is known now is checked now. */
+static void check_constant(struct reading *rd, const struct param *param,
+    const struct yaml *y, const struct tmpl *t)
+{
+	struct err err = {0};
+	struct value v;
+
+	if (!constant(t))
+		return;
+	v = t->kind == TMPL_CONST ? t->value : load_value(y, rd->ld->tree);
+	if (!param_check(param, rd->r->pipeline->zones, &v, rd->ld->tree, &err))
+		BAD(rd->ld, y, "%s", err.msg);
+}
+
+static void read_field(void *ctx, const struct prog *p)
+{
+	rule_reads(ctx, p);
+}
+
+static void read_params(struct reading *rd, const struct yaml *y)
+{
+	struct tmpl *t = &rd->r->params;
+	struct names *nm = &rd->names;
+	const struct pipeline *p = rd->r->pipeline;
+
+	if (y->kind != YAML_MAP) {
+		BAD(rd->ld, y, "'params' must be a map");
+		return;
+	}
+	*t = (struct tmpl){.kind = TMPL_MAP, .n = y->n, .at = y->at};
+	t->keys = ARENA_ARRAY(rd->ld->keep, struct str, y->n);
+	t->items = ARENA_ARRAY(rd->ld->keep, struct tmpl, y->n);
+	nm->where = "params";
+	nm->allowed = ALL_NAMES;
+	for (uint32_t i = 0; i < y->n; i++) {
+		const struct yaml *key = y->pairs[i].key;
+		const struct param *param = p ? param_of(p, key->scalar) : NULL;
+
+		nm->seen = 0;
+		names_rule(nm);
+		t->keys[i] = load_keep(rd->ld, key->scalar);
+		if (p && !param)
+			tell_unknown(rd, key);
+		if (!names_tmpl(nm, y->pairs[i].value, false, &t->items[i]))
+			continue;
+		rd->seen |= nm->seen;
+		if (param)
+			check_constant(rd, param, y->pairs[i].value, &t->items[i]);
+		if (param && param->in_model && !rd->r->model && (nm->seen & ~(unsigned)BEFORE_FACTS))
+			nm->no_model = "the model's name depends on a parameter that is known at the"
+			    " firing only";
+	}
+	tmpl_each_prog(t, read_field, rd);
+}
+
+static void check_given(struct reading *rd, const struct yaml *at, const struct yaml *params)
+{
+	const struct pipeline *p = rd->r->pipeline;
+
+	for (uint32_t i = 0; p && i < p->params_n; i++)
+		if (p->params[i].required && !(params && yaml_get(params, p->params[i].name)))
+			BAD(rd->ld, at, "pipeline '%.*s' needs parameter '%.*s'", STR_ARG(p->name),
+			    STR_ARG(p->params[i].name));
+}
+
+static void read_model(struct reading *rd)
+{
+	struct names *nm = &rd->names;
+
+	if (rd->k.model) {
+		nm->where = "model";
+		nm->allowed = BEFORE_FACTS;
+		nm->seen = 0;
+		names_rule(nm);
+		rd->r->model = names_template(nm, rd->k.model);
+		rd->seen |= nm->seen;
+	} else if (rd->r->pipeline && !rd->r->pipeline->model) {
+		nm->no_model = "neither the rule nor its pipeline has a 'model'";
+	}
+}
+
+void rule_run(struct reading *rd)
+{
+	const struct yaml *y = rd->k.run;
+	struct run_keys k = {0};
+	unsigned before;
+
+	if (!y) {
+		BAD(rd->ld, rd->map, "the rule starts nothing: expected 'run' with a pipeline");
+		return;
+	}
+	if (y->kind == YAML_SEQ) {
+		BAD(rd->ld, y, "'run' must be the name of a pipeline, or {pipeline: NAME, params: {}}");
+		return;
+	}
+	if (y->kind == YAML_MAP)
+		options_read(run_options, y, &k, rd->ld->tree, rd->ld->diags);
+	else
+		k.pipeline = y->scalar;
+	if (k.pipeline.len)
+		find_pipeline(rd, y->kind == YAML_MAP ? yaml_get(y, STR("pipeline")) : y, k.pipeline);
+	read_model(rd);
+	before = rd->seen;
+	rd->seen = 0;
+	if (k.params)
+		read_params(rd, k.params);
+	if ((rd->seen & NAME_MODEL) && rd->names.no_model && rd->r->pipeline &&
+	    rd->r->pipeline->model)
+		BAD(rd->ld, k.params, "a parameter reads the champion, but %s", rd->names.no_model);
+	rd->seen |= before;
+	check_given(rd, y, k.params);
+}
+
+static const struct schedule *read_cron(struct reading *rd, const struct yaml *y,
+    const struct zone *z)
+{
+	struct err err = {0};
+	const struct schedule *s;
+	uint32_t col;
+
+	s = schedule_cron(load_keep(rd->ld, y->scalar), z, rd->ld->keep, &err);
+	if (s)
+		return s;
+	col = err.col ? err.col - 1 : 0;
+	diag_add(rd->ld->diags, SEV_ERROR, yaml_sub(y, rd->ld->diags, MIN(col, y->scalar.len),
+	    col < y->scalar.len ? 1 : 0), "%s", err.msg);
+	return NULL;
+}
+
+static void hash_schedule(struct rule *r, struct str cron, struct str zone, int64_t every_ms)
+{
+	GString *j = g_string_new(NULL);
+
+	json_open(j, '{');
+	json_key(j, "cron"), json_str(j, cron);
+	json_key(j, "timezone"), json_str(j, zone);
+	json_key(j, "every"), json_i64(j, every_ms);
+	json_close(j, '}');
+	load_hash16(j, r->schedule_hash);
+	g_string_free(j, true);
+}
+
+static void read_times(struct reading *rd, const struct yaml *map,
+    const struct schedule_keys *k)
+{
+	const struct yaml *cron = yaml_get(map, STR("cron"));
+	struct str zone = k->timezone.len ? k->timezone : STR("UTC");
+	struct err err = {0};
+	const struct zone *z;
+
+	if (k->every_ms && cron)
+		BAD(rd->ld, load_key(map, "every"), "a schedule has either 'cron' or 'every'");
+	else if (k->every_ms && k->timezone.len)
+		BAD(rd->ld, load_key(map, "timezone"), "'timezone' belongs to 'cron': an interval"
+		    " counts from the epoch");
+	else if (k->every_ms)
+		rd->r->schedule = schedule_every(k->every_ms, rd->ld->keep);
+	else if (!cron && !yaml_get(map, STR("times")))
+		BAD(rd->ld, map, "a schedule needs 'cron' or 'every'");
+	if (!k->every_ms && cron && cron->kind == YAML_SCALAR) {
+		z = zones_get(rd->ld->zones, zone, &err);
+		if (z)
+			rd->r->schedule = read_cron(rd, cron, z);
+		else
+			BAD(rd->ld, yaml_get(map, STR("timezone")), "%s", err.msg);
+	}
+	hash_schedule(rd->r, k->cron, k->cron.len ? zone : STR(""), k->every_ms);
+}
+
+void rule_schedule(struct reading *rd)
+{
+	const struct yaml *y = rd->k.schedule;
+	struct schedule_keys k;
+
+	if (!y)
+		return;
+	options_default(schedule_options, &k, rd->ld->tree);
+	rd->r->catch_up = (enum catch_up)k.catch_up;
+	if (y->kind == YAML_SEQ) {
+		BAD(rd->ld, y, "several schedules in one rule are not available in this version");
+	} else if (y->kind == YAML_SCALAR) {
+		const struct zone *z = zones_get(rd->ld->zones, STR("UTC"), NULL);
+
+		rd->r->schedule = read_cron(rd, y, z);
+		hash_schedule(rd->r, y->scalar, STR("UTC"), 0);
+	} else {
+		options_read(schedule_options, y, &k, rd->ld->tree, rd->ld->diags);
+		rd->r->catch_up = (enum catch_up)k.catch_up;
+		rd->r->jitter_ms = k.jitter_ms;
+		rd->r->deadline_ms = k.deadline_ms;
+		read_times(rd, y, &k);
+	}
+}

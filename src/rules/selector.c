@@ -1,0 +1,166 @@
+/* Selectors: which events a rule listens to, and under which key.
+ *
+ * `on` is a type, one selector, or one selector under a name (several are for
+ * joins).  The rule's `key` is that of every selector without one. */
+#include "rules/build.h"
+
+#include "base/json.h"
+
+static bool is_selector_key(struct str key)
+{
+	for (const struct option *o = selector_options; o->name; o++)
+		if (str_is(key, str_of(o->name)))
+			return true;
+	return false;
+}
+
+/* A map of maps none of whose keys a selector has. */
+static bool is_named(const struct yaml *on)
+{
+	for (uint32_t i = 0; i < on->n; i++)
+		if (on->pairs[i].value->kind != YAML_MAP || is_selector_key(on->pairs[i].key->scalar))
+			return false;
+	return on->n > 0;
+}
+
+static void read_type(struct reading *rd, const struct yaml *y, struct str type,
+    struct selector *s)
+{
+	const char *star = type.len ? memchr(type.p, '*', type.len) : NULL;
+
+	if (star && star != type.p + type.len - 1)
+		BAD(rd->ld, y, "'*' may stand at the end of a type only");
+	s->type_prefix = star != NULL;
+	type.len -= star ? 1 : 0;
+	s->type = load_keep(rd->ld, type);
+}
+
+static void read_source(struct reading *rd, const struct yaml *y, struct str name,
+    struct selector *s)
+{
+	const struct catalog *c = rd->ld->catalog;
+	const struct catalog_instance *in = catalog_find(c, CATALOG_SOURCE, name);
+	struct str *known = ARENA_ARRAY(rd->ld->tree, struct str, c->instances_n);
+	uint32_t n = 0;
+
+	if (in) {
+		s->source = in->id;
+		return;
+	}
+	for (uint32_t i = 0; i < c->instances_n; i++)
+		if (c->instances[i].what == CATALOG_SOURCE)
+			known[n++] = c->instances[i].name;
+	if (c->configured)
+		load_near(rd->ld, BAD(rd->ld, y, "no source '%.*s' in the configuration",
+		    STR_ARG(name)), name, known, n);
+	else
+		WARN(rd->ld, y, "source '%.*s' is not checked: no configuration was given",
+		    STR_ARG(name));
+}
+
+/* `key`, with the two forms that this version lacks. */
+static const struct prog *read_key(struct reading *rd, const struct yaml *y)
+{
+	const struct prog *p;
+	struct value v;
+
+	if (!y)
+		return NULL;
+	if (y->kind == YAML_SCALAR && str_is(y->scalar, STR("all"))) {
+		BAD(rd->ld, y, "'key: all' is not available in this version");
+		return NULL;
+	}
+	p = rule_expr(rd, "key", y, NAME_EVENT | NAME_VARS, EXPR_DYN);
+	if (p && (y->scalar.p[0] == '[' || (expr_constant(p, &v) && v.tag == VALUE_LIST)))
+		BAD(rd->ld, y, "a list as key is not available in this version");
+	return p;
+}
+
+static void hash_selector(struct reading *rd, const struct selector_keys *k,
+    struct selector *s, unsigned seen)
+{
+	GString *j = g_string_new(NULL);
+
+	json_open(j, '{');
+	json_key(j, "source"), json_str(j, k->source);
+	json_key(j, "type"), json_str(j, k->type);
+	json_key(j, "subject"), json_str(j, k->subject);
+	json_key(j, "where"), json_str(j, s->where ? expr_text(s->where) : STR(""));
+	json_key(j, "key"), json_str(j, s->key ? expr_text(s->key) : STR(""));
+	json_key(j, "time"), json_str(j, s->time ? expr_text(s->time) : STR(""));
+	json_key(j, "lateness"), json_i64(j, s->lateness_ms);
+	json_key(j, "retained"), json_bool(j, s->retained);
+	rule_context(rd, seen, j);
+	json_close(j, '}');
+	load_hash16(j, s->hash);
+	g_string_free(j, true);
+}
+
+static void read_selector(struct reading *rd, const struct yaml *map, struct selector *s)
+{
+	struct selector_keys k;
+	unsigned seen = 0;
+
+	options_read(selector_options, map, &k, rd->ld->tree, rd->ld->diags);
+	read_type(rd, yaml_get(map, STR("type")), k.type, s);
+	s->subject = load_keep(rd->ld, k.subject);
+	s->lateness_ms = k.lateness_ms;
+	s->retained = k.retained;
+	if (k.source.len)
+		read_source(rd, yaml_get(map, STR("source")), k.source, s);
+	if (k.key && rd->k.key)
+		BAD(rd->ld, load_key(map, "key"), "the rule has a 'key' already");
+	s->key = read_key(rd, k.key ? k.key : rd->k.key);
+	seen |= s->key ? rd->names.seen : 0;
+	s->time = rule_expr(rd, "time", k.time, NAME_EVENT | NAME_VARS, EXPR_TIMESTAMP);
+	seen |= rd->names.seen;
+	s->where = rule_expr(rd, "where", k.where, NAME_EVENT | NAME_KEY | NAME_VARS | NAME_LAST |
+	    NAME_MODEL | NAME_NOW, EXPR_BOOL);
+	seen |= rd->names.seen;
+	if (!k.type.len && !k.source.len && !k.subject.len && !k.where)
+		BAD(rd->ld, map, "the selector is empty: expected at least one of type, source,"
+		    " subject and where");
+	hash_selector(rd, &k, s, seen);
+}
+
+/* `on: TYPE` as the map it stands for. */
+static const struct yaml *type_map(struct reading *rd, const struct yaml *on)
+{
+	struct yaml *m = ARENA_NEW(rd->ld->tree, struct yaml), *key;
+
+	key = ARENA_NEW(rd->ld->tree, struct yaml);
+	*key = (struct yaml){.kind = YAML_SCALAR, .at = on->at, .scalar = STR("type")};
+	*m = (struct yaml){.kind = YAML_MAP, .at = on->at, .n = 1};
+	m->pairs = ARENA_NEW(rd->ld->tree, struct yaml_pair);
+	m->pairs[0] = (struct yaml_pair){key, (struct yaml *)(uintptr_t)on};
+	return m;
+}
+
+void rule_selectors(struct reading *rd)
+{
+	const struct yaml *on = rd->k.on;
+	struct str name = {NULL, 0};
+
+	if (!on || rd->r->kind == RULE_SCHEDULE)
+		return;
+	if (on->kind == YAML_SEQ) {
+		BAD(rd->ld, on, "'on' must be a type, a selector or one selector under a name");
+		return;
+	}
+	if (on->kind == YAML_SCALAR)
+		on = type_map(rd, on);
+	if (is_named(on)) {
+		if (on->n > 1)
+			BAD(rd->ld, on->pairs[1].key, "several selectors in one rule are not available"
+			    " in this version");
+		name = load_keep(rd->ld, on->pairs[0].key->scalar);
+		if (!load_ident(name))
+			BAD(rd->ld, on->pairs[0].key, "bad selector name '%.*s': expected letters, digits"
+			    " and '_'", STR_ARG(name));
+		on = on->pairs[0].value;
+	}
+	rd->r->selectors = ARENA_ARRAY(rd->ld->keep, struct selector, 1);
+	rd->r->selectors_n = 1;
+	rd->r->selectors[0].name = name;
+	read_selector(rd, on, &rd->r->selectors[0]);
+}
