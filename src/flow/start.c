@@ -43,6 +43,10 @@ static bool is_checked_param(const struct pipeline *p, struct str text)
 {
 	if (str_starts(text, STR("${")) && text.len > 3)
 		text = (struct str){ text.p + 2, text.len - 3 };
+	for (; text.len && text.p[0] == ' '; text.len--)
+		text.p++;
+	while (text.len && text.p[text.len - 1] == ' ')
+		text.len--;
 	for (uint32_t i = 0; i < p->params_n; i++) {
 		struct str name = p->params[i].name;
 
