@@ -166,7 +166,8 @@ static void need_shard(struct cells *c, uint32_t shard)
 		c->shards = grow(c->shards, &c->shards_cap, MAX(shard + 1, 64),
 		    sizeof(*c->shards));
 		c->room = g_renew(uint64_t, c->room, c->shards_cap / 64);
-		memset(c->room + words, 0, (c->shards_cap / 64 - words) * sizeof(*c->room));
+		memset(c->room + words, 0,
+		    (c->shards_cap / 64 - words) * sizeof(*c->room));
 	}
 	for (; c->shards_n <= shard; c->shards_n++)
 		set_room(c, c->shards_n);

@@ -37,7 +37,8 @@ uint8_t cells_kind(const struct cells *, uint32_t id);	/* 0: no such cell */
 uint32_t cells_bytes(const struct cells *, uint32_t id);
 const void *cells_get(const struct cells *, uint32_t id);
 void *cells_touch(struct cells *, uint32_t id);		/* to write: marks dirty */
-void *cells_resize(struct cells *, uint32_t id, uint32_t bytes); /* keeps the head, zeroes the rest, marks */
+/* Keeps the head, zeroes the rest, marks. */
+void *cells_resize(struct cells *, uint32_t id, uint32_t bytes);
 /* Live ids in ascending order: the first greater than `after`; 0 at the end. */
 uint32_t cells_next(const struct cells *, uint32_t after);
 uint32_t cells_count(const struct cells *);
@@ -51,9 +52,9 @@ uint64_t cells_shard_bytes(const struct cells *, uint32_t shard);
 /* All dirty records and tombstones, with their shards.  Does not clear. */
 void cells_encode_dirty(const struct cells *, GByteArray *out);
 void cells_encode_shard(const struct cells *, uint32_t shard, GByteArray *out);
-void cells_clean(struct cells *);			/* after the commit: clears every mark */
+void cells_clean(struct cells *);		/* after the commit: clears every mark */
 /* Load, see (4).  False: the blob is malformed (state is then unusable). */
 bool cells_load_shard(struct cells *, uint32_t shard, uint64_t turn, struct str blob);
 bool cells_load_delta(struct cells *, uint64_t turn, struct str blob);
-void cells_loaded(struct cells *);			/* free lists, open shard; clears marks */
+void cells_loaded(struct cells *);		/* after the last: sums, free places */
 #endif

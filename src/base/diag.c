@@ -95,7 +95,8 @@ void diags_sort(struct diags *d)
 	qsort(d->v, d->n, sizeof(d->v[0]), by_place);
 }
 
-static struct str format(struct arena *a, const char *fmt, va_list ap)
+static struct str __attribute__((format(printf, 2, 0)))
+format(struct arena *a, const char *fmt, va_list ap)
 {
 	g_autofree char *s = g_strdup_vprintf(fmt, ap);
 	g_autofree char *valid = g_utf8_make_valid(s, -1);
@@ -229,7 +230,8 @@ static void render_one(const struct diags *d, const struct diag *x, GString *out
 	if (x->hint.len)
 		g_string_append_printf(out, " (%.*s)", STR_ARG(x->hint));
 	g_string_append_c(out, '\n');
-	snippet(t, off, out);
+	if (!x->hide_source)
+		snippet(t, off, out);
 }
 
 void diags_render(const struct diags *d, GString *out)
@@ -278,7 +280,8 @@ void diags_json(const struct diags *d, GString *out)
  * or two neighbours exchanged.  Case does not count. */
 static uint32_t distance(struct str a, struct str b)
 {
-	uint32_t rows[3][WORD_MAX + 1], *before = rows[0], *prev = rows[1], *row = rows[2];
+	uint32_t rows[3][WORD_MAX + 1];
+	uint32_t *before = rows[0], *prev = rows[1], *row = rows[2];
 
 	for (uint32_t j = 0; j <= b.len; j++)
 		prev[j] = j;
@@ -288,7 +291,8 @@ static uint32_t distance(struct str a, struct str b)
 
 		row[0] = i;
 		for (uint32_t j = 1; j <= b.len; j++) {
-			char x = g_ascii_tolower(a.p[i - 1]), y = g_ascii_tolower(b.p[j - 1]);
+			char x = g_ascii_tolower(a.p[i - 1]);
+			char y = g_ascii_tolower(b.p[j - 1]);
 			uint32_t best = MIN(prev[j], row[j - 1]) + 1;
 
 			best = MIN(best, prev[j - 1] + (x != y));

@@ -20,7 +20,8 @@ struct diag {
 	enum severity	 severity;
 	struct span	 at;
 	struct str	 msg;	/* in the diags' own memory */
-	struct str	 hint;	/* "did you mean 'x'", "quote this expression"; may be empty */
+	bool		 hide_source;	/* the line may hold a secret */
+	struct str	 hint;	/* "did you mean 'x'?"; may be empty */
 };
 
 #define DIAGS_MAX 200		/* more are counted, not kept */
@@ -34,7 +35,8 @@ const struct text *diags_text(const struct diags *, uint32_t i);
 uint32_t diags_errors(const struct diags *);	/* all of them, kept or not */
 uint32_t diags_warnings(const struct diags *);
 uint32_t diags_kept(const struct diags *);
-const struct diag *diags_at(const struct diags *, uint32_t i);	/* in text order after _sort */
+/* In text order after diags_sort(). */
+const struct diag *diags_at(const struct diags *, uint32_t i);
 void diags_sort(struct diags *);
 struct diag *diag_add(struct diags *, enum severity, struct span, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));

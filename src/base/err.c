@@ -11,12 +11,14 @@
 static void trim_utf8(char *s, size_t size, int wanted)
 {
 	size_t n = strlen(s), i = n;
+	unsigned char lead;
 
 	if (wanted < 0 || (size_t)wanted < size)
 		return;
 	while (i > 0 && n - i < 4 && ((unsigned char)s[i - 1] & 0xc0) == 0x80)
 		i--;
-	if (i > 0 && (unsigned char)s[i - 1] >= 0xc0 && !g_utf8_validate(s + i - 1, -1, NULL))
+	lead = i > 0 ? (unsigned char)s[i - 1] : 0;
+	if (lead >= 0xc0 && !g_utf8_validate(s + i - 1, -1, NULL))
 		s[i - 1] = '\0';
 }
 

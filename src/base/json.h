@@ -15,7 +15,8 @@ void json_key_str(GString *, struct str);
 void json_str(GString *, struct str);		/* invalid UTF-8 becomes U+FFFD */
 void json_cstr(GString *, const char *);	/* NULL: null */
 void json_i64(GString *, int64_t);
-void json_double(GString *, double);		/* shortest round-trip; non-finite: null */
+/* Shortest round trip, always with '.' or exponent ("1.0"); non-finite: null. */
+void json_double(GString *, double);
 void json_bool(GString *, bool);
 void json_nil(GString *);	/* null; jansson has the name json_null */
 #ifndef JANSSON_H		/* until every caller says json_nil */
@@ -25,5 +26,6 @@ static inline void json_null(GString *out)
 }
 #endif
 void json_raw(GString *, struct str);		/* already JSON; empty: null */
-void json_time(GString *, int64_t ms);		/* RFC 3339 with milliseconds; INT64_MIN: null */
+/* RFC 3339 with milliseconds; TIME_NONE: null. */
+void json_time(GString *, int64_t ms);
 #endif

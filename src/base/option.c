@@ -13,9 +13,11 @@
 #include "base/arena.h"
 #include "base/check.h"
 
-static bool read_map(struct option_take *, const struct option *, const struct yaml *, char *);
+static bool read_map(struct option_take *, const struct option *, const struct yaml *,
+    char *);
 
-static bool store(struct option_take *t, const struct option *o, const struct yaml *y, char *base)
+static bool store(struct option_take *t, const struct option *o, const struct yaml *y,
+    char *base)
 {
 	struct option_take sub = { t->arena, t->diags, true };
 
@@ -141,8 +143,8 @@ static void unknown_key(struct diags *diags, const struct yaml_pair *pair,
 		diag_hint(diags, d, "quote this expression");
 }
 
-bool options_known(const struct option *const *tables, uint32_t n, const struct yaml *map,
-    struct diags *diags)
+bool options_known(const struct option *const *tables, uint32_t n,
+    const struct yaml *map, struct diags *diags)
 {
 	bool ok = true;
 
@@ -177,8 +179,8 @@ static bool read_pair(struct option_take *t, const struct option *table,
 }
 
 /* The fallbacks are there already. */
-static bool read_map(struct option_take *t, const struct option *table, const struct yaml *map,
-    char *out)
+static bool read_map(struct option_take *t, const struct option *table,
+    const struct yaml *map, char *out)
 {
 	bool ok = true;
 

@@ -26,7 +26,7 @@ enum option_flag {
 	OPT_LATER	= 2,	/* known, but "not available in this version" */
 	OPT_RESTART	= 4,	/* a change takes effect at the next start only */
 	OPT_OMIT	= 8,	/* not printed into the shipped config file */
-	OPT_EXPR	= 16,	/* NODE or STR that holds a CEL expression or ${} template */
+	OPT_EXPR	= 16,	/* NODE or STR that holds CEL or a ${} template */
 };
 struct option_secret {		/* where a secret is; never the secret itself */
 	enum { SECRET_NONE = 0, SECRET_FILE, SECRET_ENV, SECRET_CREDENTIAL } from;
@@ -45,7 +45,7 @@ struct option {
 					 * min > 0 and max 0: no upper bound */
 	const char	*words;		/* ENUM */
 	size_t		 offset;
-	const struct option *sub;	/* MAP: rows; NODE: rows of what is inside, for docs only */
+	const struct option *sub;	/* MAP: rows; NODE: for docs only */
 	const char	*doc;		/* one sentence, no full stop */
 };
 

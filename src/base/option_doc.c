@@ -175,10 +175,11 @@ static void cell(const char *s, GString *out)
 static void type_cell(const struct option *o, GString *out)
 {
 	static const char *const names[] = {
-		[OPT_STR] = "text", [OPT_INT] = "whole number", [OPT_DOUBLE] = "number",
-		[OPT_BOOL] = "true or false", [OPT_DURATION] = "duration", [OPT_SIZE] = "size",
-		[OPT_ENUM] = "", [OPT_SECRET] = "secret", [OPT_STRS] = "list of texts",
-		[OPT_NODE] = "", [OPT_MAP] = "map",
+		[OPT_STR] = "text", [OPT_INT] = "whole number",
+		[OPT_DOUBLE] = "number", [OPT_BOOL] = "true or false",
+		[OPT_DURATION] = "duration", [OPT_SIZE] = "size",
+		[OPT_SECRET] = "secret", [OPT_STRS] = "list of texts",
+		[OPT_MAP] = "map",
 	};
 
 	if (o->type == OPT_ENUM)
@@ -219,7 +220,7 @@ static void markdown_rows(const struct option *table, const char *prefix, unsign
 		markdown_row(o, prefix, out);
 		if (o->type != OPT_MAP || depth >= NEST_MAX)
 			continue;
-		inner = g_strconcat(prefix, o->name, ".", NULL);
+		inner = g_strdup_printf("%s%s.", prefix, o->name);
 		markdown_rows(o->sub, inner, depth + 1, out);
 	}
 }

@@ -11,7 +11,8 @@ struct option_take {			/* one read of a table */
 };
 
 /* Any type but MAP. */
-bool option_store(struct option_take *, const struct option *, const struct yaml *, void *at);
+bool option_store(struct option_take *, const struct option *, const struct yaml *,
+    void *at);
 /* Adds "'name' expects <expected>, not <y>"; returns false. */
 bool option_wrong(struct option_take *, const struct option *, const struct yaml *y,
     const char *expected);

@@ -21,11 +21,11 @@ struct str option_shown(struct option_take *t, const struct yaml *y)
 }
 
 /* Returns false, so that a failing path is one line. */
-bool option_wrong(struct option_take *t, const struct option *o, const struct yaml *y,
-    const char *expected)
+bool option_wrong(struct option_take *t, const struct option *o,
+    const struct yaml *y, const char *expected)
 {
-	diag_add(t->diags, SEV_ERROR, y->at, "'%s' expects %s, not %.*s", o->name, expected,
-	    STR_ARG(option_shown(t, y)));
+	diag_add(t->diags, SEV_ERROR, y->at, "'%s' expects %s, not %.*s", o->name,
+	    expected, STR_ARG(option_shown(t, y)));
 	return false;
 }
 
@@ -40,7 +40,8 @@ static void print_bound(const struct option *o, int64_t v, GString *out)
 		g_string_append_printf(out, "%" G_GINT64_FORMAT, v);
 }
 
-static bool in_bounds(struct option_take *t, const struct option *o, const struct yaml *y, int64_t v)
+static bool in_bounds(struct option_take *t, const struct option *o,
+    const struct yaml *y, int64_t v)
 {
 	bool open = o->max == 0 && o->min > 0, none = !o->min && !o->max;
 	g_autoptr(GString) text = NULL;
@@ -53,13 +54,13 @@ static bool in_bounds(struct option_take *t, const struct option *o, const struc
 		g_string_append(text, " and ");
 		print_bound(o, o->max, text);
 	}
-	diag_add(t->diags, SEV_ERROR, y->at, "'%s' must be %s, not %.*s", o->name, text->str,
-	    STR_ARG(y->scalar));
+	diag_add(t->diags, SEV_ERROR, y->at, "'%s' must be %s, not %.*s", o->name,
+	    text->str, STR_ARG(y->scalar));
 	return false;
 }
 
-static bool store_number(struct option_take *t, const struct option *o, const struct yaml *y,
-    int64_t *out)
+static bool store_number(struct option_take *t, const struct option *o,
+    const struct yaml *y, int64_t *out)
 {
 	static const char *const expected[] = {
 		[OPT_INT] = "a whole number",
@@ -96,8 +97,8 @@ static bool next_word(const char **p, struct str *ret)
 	return true;
 }
 
-static bool store_enum(struct option_take *t, const struct option *o, const struct yaml *y,
-    int64_t *out)
+static bool store_enum(struct option_take *t, const struct option *o,
+    const struct yaml *y, int64_t *out)
 {
 	g_autoptr(GString) list = NULL;
 	struct str words[64], near;
@@ -124,8 +125,8 @@ static bool store_enum(struct option_take *t, const struct option *o, const stru
 	return false;
 }
 
-static bool store_double(struct option_take *t, const struct option *o, const struct yaml *y,
-    double *out)
+static bool store_double(struct option_take *t, const struct option *o,
+    const struct yaml *y, double *out)
 {
 	double v;
 
@@ -135,7 +136,8 @@ static bool store_double(struct option_take *t, const struct option *o, const st
 	return true;
 }
 
-static bool store_bool(struct option_take *t, const struct option *o, const struct yaml *y, bool *out)
+static bool store_bool(struct option_take *t, const struct option *o,
+    const struct yaml *y, bool *out)
 {
 	bool v;
 
@@ -145,19 +147,25 @@ static bool store_bool(struct option_take *t, const struct option *o, const stru
 	return true;
 }
 
-static bool store_secret(struct option_take *t, const struct option *o, const struct yaml *y,
-    struct option_secret *out)
+static bool store_secret(struct option_take *t, const struct option *o,
+    const struct yaml *y, struct option_secret *out)
 {
-	static const struct str names[] = { { "file", 4 }, { "env", 3 }, { "credential", 10 } };
+	static const struct str names[] = {	/* ORDER: as SECRET_x */
+		{ "file", 4 }, { "env", 3 }, { "credential", 10 },
+	};
 	const struct yaml_pair *pair = y->pairs;
+	struct diag *d;
 
 	if (y->kind == YAML_SCALAR) {		/* never shown: it may be the secret */
-		diag_add(t->diags, SEV_ERROR, y->at, "'%s' expects {file: path}, {env: name} "
-		    "or {credential: name}, never the secret itself", o->name);
+		d = diag_add(t->diags, SEV_ERROR, y->at,
+		    "'%s' expects {file: path}, {env: name} or {credential: name}, "
+		    "never the secret itself", o->name);
+		d->hide_source = true;
 		return false;
 	}
 	if (y->kind != YAML_MAP || y->n != 1)
-		return option_wrong(t, o, y, "one of {file: path}, {env: name}, {credential: name}");
+		return option_wrong(t, o, y,
+		    "one of {file: path}, {env: name}, {credential: name}");
 	for (unsigned i = 0; i < G_N_ELEMENTS(names); i++) {
 		if (!str_is(pair->key->scalar, names[i]))
 			continue;
@@ -171,12 +179,13 @@ static bool store_secret(struct option_take *t, const struct option *o, const st
 		return true;
 	}
 	diag_add(t->diags, SEV_ERROR, pair->key->at,
-	    "unknown key '%.*s', expected file, env or credential", STR_ARG(pair->key->scalar));
+	    "unknown key '%.*s', expected file, env or credential",
+	    STR_ARG(pair->key->scalar));
 	return false;
 }
 
-static bool store_strs(struct option_take *t, const struct option *o, const struct yaml *y,
-    struct option_strs *out)
+static bool store_strs(struct option_take *t, const struct option *o,
+    const struct yaml *y, struct option_strs *out)
 {
 	uint32_t n = y->kind == YAML_SEQ ? y->n : 1;
 	struct str *v = ARENA_ARRAY(t->arena, struct str, n);
@@ -195,8 +204,8 @@ static bool store_strs(struct option_take *t, const struct option *o, const stru
 	return ok;
 }
 
-bool option_store(struct option_take *t, const struct option *o, const struct yaml *y,
-    void *at)
+bool option_store(struct option_take *t, const struct option *o,
+    const struct yaml *y, void *at)
 {
 	switch (o->type) {
 	case OPT_STR:
@@ -224,6 +233,6 @@ bool option_store(struct option_take *t, const struct option *o, const struct ya
 	case OPT_MAP:			/* option.c's */
 		break;
 	}
-	CHECK(!"an option type");
+	CHECK(o->type == 0);		/* every other type has returned */
 	return false;
 }

@@ -34,6 +34,7 @@ static inline int str_cmp(struct str a, struct str b)
 }
 static inline bool str_starts(struct str s, struct str prefix)
 {
-	return s.len >= prefix.len && (prefix.len == 0 || memcmp(s.p, prefix.p, prefix.len) == 0);
+	return s.len >= prefix.len &&
+	    (prefix.len == 0 || memcmp(s.p, prefix.p, prefix.len) == 0);
 }
 #endif

@@ -32,7 +32,9 @@ static bool is_leap(int64_t y)
 
 void civil_of_ms(int64_t ms, struct civil *ret)
 {
-	static const int before[] = { 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334 };
+	static const int before[] = {
+		0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334
+	};
 	int64_t rest = ms % DAY_MS, days = ms / DAY_MS, era, doe, yoe, doy, mp;
 
 	if (rest < 0) {
@@ -64,8 +66,9 @@ char *time_print(int64_t ms, char *buf)
 	struct civil c;
 
 	civil_of_ms(ms, &c);
-	g_snprintf(buf, TIME_TEXT, "%04" G_GINT64_FORMAT "-%02d-%02dT%02d:%02d:%02d.%03dZ",
-	    c.year, c.month, c.day, c.hour, c.minute, c.second, c.milli);
+	g_snprintf(buf, TIME_TEXT,
+	    "%04" G_GINT64_FORMAT "-%02d-%02dT%02d:%02d:%02d.%03dZ", c.year,
+	    c.month, c.day, c.hour, c.minute, c.second, c.milli);
 	return buf;
 }
 

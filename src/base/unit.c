@@ -8,11 +8,11 @@ struct unit {
 };
 
 static const struct unit durations[] = {	/* ORDER: greatest first */
-	{ "w", INT64_C(604800000) }, { "d", 86400000 }, { "h", 3600000 }, { "m", 60000 },
+	{ "w", 604800000 }, { "d", 86400000 }, { "h", 3600000 }, { "m", 60000 },
 	{ "s", 1000 }, { "ms", 1 },
 };
 static const struct unit sizes[] = {
-	{ "Gi", INT64_C(1) << 30 }, { "Mi", INT64_C(1) << 20 }, { "Ki", INT64_C(1) << 10 },
+	{ "Gi", 1 << 30 }, { "Mi", 1 << 20 }, { "Ki", 1 << 10 },
 };
 
 /* Digits and the letters behind them; moves *s. */

@@ -152,11 +152,13 @@ static struct yaml *scalar(struct loader *l, struct yaml *y)
 
 	y->kind = YAML_SCALAR;
 	y->quoted = style != YAML_PLAIN_SCALAR_STYLE;
-	y->block = style == YAML_LITERAL_SCALAR_STYLE || style == YAML_FOLDED_SCALAR_STYLE;
+	y->block = style == YAML_LITERAL_SCALAR_STYLE ||
+	    style == YAML_FOLDED_SCALAR_STYLE;
 	y->scalar = arena_str(l->arena, s);
 	refuse_properties(l, y, l->event.data.scalar.anchor, l->event.data.scalar.tag);
 	/* A block scalar's mark is at the start of what follows it. */
-	while (y->block && y->at.len && g_ascii_isspace(l->src.p[y->at.off + y->at.len - 1]))
+	while (y->block && y->at.len &&
+	    g_ascii_isspace(l->src.p[y->at.off + y->at.len - 1]))
 		y->at.len--;
 	return y;
 }
@@ -187,7 +189,7 @@ static struct yaml *sequence(struct loader *l, struct yaml *y)
 		item = node(l);
 		if (!item)
 			return NULL;
-		y->items = arena_grow(l->arena, y->items, y->n, &cap, sizeof(struct yaml *));
+		y->items = arena_grow(l->arena, y->items, y->n, &cap, sizeof(item));
 		y->items[y->n++] = item;
 	}
 	if (flow)
@@ -349,7 +351,8 @@ static struct yaml *document(struct loader *l)
 	if (!advance(l))
 		return NULL;
 	root = node(l);
-	if (!root || !advance(l) || !advance(l))	/* the document's end, and what follows */
+	/* The document's end, and what follows. */
+	if (!root || !advance(l) || !advance(l))
 		return NULL;
 	if (l->event.type != YAML_STREAM_END_EVENT) {
 		diag_add(l->diags, SEV_ERROR,

@@ -40,7 +40,8 @@ bool yaml_double(const struct yaml *, double *ret);
 /* The tree as JSON text, scalars typed as above. */
 void yaml_to_json(const struct yaml *, GString *out);
 /* Span of the source text that produced bytes [off, off+len) of a scalar (for
- * errors inside expressions); exact for plain and single-line quoted scalars,
- * else the whole scalar. */
-struct span yaml_sub(const struct yaml *, const struct diags *, uint32_t off, uint32_t len);
+ * errors inside expressions); exact for plain, quoted and block scalars, but the
+ * whole scalar where folded lines lost an empty line. */
+struct span yaml_sub(const struct yaml *, const struct diags *, uint32_t off,
+    uint32_t len);
 #endif

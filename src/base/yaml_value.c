@@ -246,7 +246,8 @@ static bool walk_start(struct walk *w, const struct yaml *y)
 	return true;
 }
 
-struct span yaml_sub(const struct yaml *y, const struct diags *d, uint32_t off, uint32_t len)
+struct span yaml_sub(const struct yaml *y, const struct diags *d, uint32_t off,
+    uint32_t len)
 {
 	struct str src = diags_text(d, y->at.text)->bytes;
 	struct walk w = { .p = src.p + y->at.off, .indent = UINT32_MAX };

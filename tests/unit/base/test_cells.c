@@ -179,7 +179,8 @@ static void row_free(void *p)
 static void fill(struct sim *s, int k)
 {
 	s->model[k].fill = (char)g_rand_int_range(s->rand, 0, 256);
-	memset(cells_touch(s->cells, s->model[k].id), s->model[k].fill, s->model[k].bytes);
+	memset(cells_touch(s->cells, s->model[k].id), s->model[k].fill,
+	       s->model[k].bytes);
 }
 
 static void change(struct sim *s)
@@ -230,7 +231,8 @@ static void trim(struct sim *s)
 
 static void commit(struct sim *s)
 {
-	uint32_t n = cells_shards(s->cells), roll = (uint32_t)g_rand_int_range(s->rand, 1, 3);
+	uint32_t n = cells_shards(s->cells),
+		 roll = (uint32_t)g_rand_int_range(s->rand, 1, 3);
 
 	s->turn++;
 	if (g_rand_int_range(s->rand, 0, 5) == 0) {	/* the dirty shards alone */

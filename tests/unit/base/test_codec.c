@@ -90,9 +90,11 @@ static void everything_comes_back_in_order(void **state)
 static void malformed_bytes_turn_the_reader_bad_for_good(void **state)
 {
 	static const struct { const char *why; const char *p; uint32_t n; } rows[] = {
-		{ "empty", "", 0 }, { "cut", "\x80", 1 }, { "longer than needed", "\x80\x00", 2 },
-		{ "65 bits", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02", 10 },
-		{ "11 bytes", "\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01", 11 },
+	    {"empty", "", 0},
+	    {"cut", "\x80", 1},
+	    {"longer than needed", "\x80\x00", 2},
+	    {"65 bits", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02", 10},
+	    {"11 bytes", "\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01", 11},
 	};
 
 	(void)state;

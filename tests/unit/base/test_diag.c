@@ -28,7 +28,8 @@ static void a_diagnostic_points_at_its_place(void **state)
 	char *s;
 
 	(void)state;
-	diag_hint(d, diag_add(d, SEV_ERROR, (struct span){ 0, 11, 3 }, "unknown key '%s'", "nam"),
+	diag_hint(
+	    d, diag_add(d, SEV_ERROR, (struct span){0, 11, 3}, "unknown key '%s'", "nam"),
 	    "did you mean '%s'?", "name");
 	s = rendered(d);
 	assert_string_equal(s,
@@ -123,7 +124,8 @@ static void more_than_the_bound_is_counted(void **state)
 
 	(void)state;
 	for (int i = 0; i < DIAGS_MAX + 7; i++)
-		diag_hint(d, diag_add(d, SEV_ERROR, (struct span){ 0, 0, 1 }, "%d", i), "h");
+		diag_hint(d, diag_add(d, SEV_ERROR, (struct span){0, 0, 1}, "%d", i),
+			  "h");
 	assert_int_equal(diags_errors(d), DIAGS_MAX + 7);
 	assert_int_equal(diags_kept(d), DIAGS_MAX);
 	s = rendered(d);
@@ -142,13 +144,16 @@ static void json_says_the_same(void **state)
 	json_t *v;
 
 	(void)state;
-	diag_hint(d, diag_add(d, SEV_ERROR, (struct span){ 0, 4, 3 }, "bad '%s'", "b\"c"), "why");
+	diag_hint(d, diag_add(d, SEV_ERROR, (struct span){0, 4, 3}, "bad '%s'", "b\"c"),
+		  "why");
 	diags_json(d, s);
 	v = json_loadb(s->str, s->len, 0, NULL);
 	assert_non_null(v);
-	assert_int_equal(json_unpack(v, "[{s:s,s:i,s:i,s:i,s:s,s:s,s:s}]", "file", &file, "line",
-	    &line, "column", &column, "length", &length, "severity", &severity, "message", &msg,
-	    "hint", &hint), 0);
+	assert_int_equal(json_unpack(v, "[{s:s,s:i,s:i,s:i,s:s,s:s,s:s}]", "file", &file,
+				     "line", &line, "column", &column, "length", &length,
+				     "severity", &severity, "message", &msg, "hint",
+				     &hint),
+			 0);
 	assert_string_equal(file, "f");
 	assert_int_equal(line, 2);
 	assert_int_equal(column, 3);
@@ -163,18 +168,24 @@ static void json_says_the_same(void **state)
 
 static void the_nearest_word_is_near(void **state)
 {
-	static const struct str words[] = { { "for", 3 }, { "from", 4 }, { "cooldown", 8 },
-		{ "on", 2 }, { "pipeline", 8 } };
+	static const struct str words[] = {
+	    {"for", 3}, {"from", 4}, {"cooldown", 8}, {"on", 2}, {"pipeline", 8}};
 	static const struct { const char *word, *near; } rows[] = {
-		{ "foo", "for" },		/* one edit */
-		{ "cooldwon", "cooldown" },	/* neighbours exchanged: one edit */
-		{ "coldwn", "cooldown" }, { "pipelines", "pipeline" }, { "Pipeline", "pipeline" },
-		{ "no", "on" }, { "xyz", NULL }, { "", NULL }, { "completely", NULL },
+	    {"foo", "for"},           /* one edit */
+	    {"cooldwon", "cooldown"}, /* neighbours exchanged: one edit */
+	    {"coldwn", "cooldown"},
+	    {"pipelines", "pipeline"},
+	    {"Pipeline", "pipeline"},
+	    {"no", "on"},
+	    {"xyz", NULL},
+	    {"", NULL},
+	    {"completely", NULL},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
-		struct str near = nearest_word(str_of(rows[i].word), words, G_N_ELEMENTS(words));
+		struct str near =
+		    nearest_word(str_of(rows[i].word), words, G_N_ELEMENTS(words));
 
 		if (!rows[i].near)
 			assert_null(near.p);

@@ -39,8 +39,9 @@ static void commas_come_by_themselves(void **state)
 	json_key(s, "d");
 	json_time(s, TIME_NONE);
 	json_close(s, '{');
-	assert_string_equal(s->str, "{\"a\":1,\"b\":[true,null,{},{\"x\":1},null,null,\"z{\",\"y\"],"
-	    "\"c\":\"1970-01-01T00:00:00.000Z\",\"d\":null}");
+	assert_string_equal(
+	    s->str, "{\"a\":1,\"b\":[true,null,{},{\"x\":1},null,null,\"z{\",\"y\"],"
+		    "\"c\":\"1970-01-01T00:00:00.000Z\",\"d\":null}");
 	g_string_free(s, TRUE);
 }
 
@@ -75,11 +76,14 @@ static void every_byte_survives_in_a_text(void **state)
 static void invalid_utf8_becomes_the_replacement_character(void **state)
 {
 	static const struct { const char *in, *out; } rows[] = {
-		{ "a\xff" "b", "a\xef\xbf\xbd" "b" },
-		{ "\xc3", "\xef\xbf\xbd" },
-		{ "\xe2\x82", "\xef\xbf\xbd\xef\xbf\xbd" },
-		{ "\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" },	/* surrogate */
-		{ "\xc0\xaf", "\xef\xbf\xbd\xef\xbf\xbd" },			/* overlong */
+	    {"a\xff"
+	     "b",
+	     "a\xef\xbf\xbd"
+	     "b"},
+	    {"\xc3", "\xef\xbf\xbd"},
+	    {"\xe2\x82", "\xef\xbf\xbd\xef\xbf\xbd"},
+	    {"\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"}, /* surrogate */
+	    {"\xc0\xaf", "\xef\xbf\xbd\xef\xbf\xbd"},                 /* overlong */
 	};
 
 	(void)state;
@@ -97,9 +101,11 @@ static void invalid_utf8_becomes_the_replacement_character(void **state)
 
 static void doubles_come_back_and_stay_doubles(void **state)
 {
-	static const double rows[] = { 0.0, -0.0, 1.0, -1.0, 0.1, 0.3, 1.0 / 3, 1e15, 1e16, 1e22,
-		1e300, 5e-324, DBL_MIN, DBL_MAX, 123456789012345678.0, 9007199254740993.0,
-		0.1 + 0.2, 2.5e-7 };
+	static const double rows[] = {
+	    0.0, -0.0, 1.0, -1.0, 0.1, 0.3, 1.0 / 3, 1e15, 1e16, 1e22, 1e300,
+	    5e-324, DBL_MIN, DBL_MAX, 123456789012345678.0, 9007199254740993.0,
+	    0.1 + 0.2, 2.5e-7,
+	};
 
 	(void)state;
 	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
@@ -120,9 +126,15 @@ static void doubles_come_back_and_stay_doubles(void **state)
 static void doubles_are_short(void **state)
 {
 	static const struct { double v; const char *text; } rows[] = {
-		{ 0.1, "0.1" }, { 1.0, "1.0" }, { -0.0, "-0.0" }, { 1e22, "1e+22" },
-		{ 0.1 + 0.2, "0.30000000000000004" }, { NAN, "null" }, { -INFINITY, "null" },
-		{ 0.31, "0.31" }, { 50000.0, "50000.0" },
+	    {0.1, "0.1"},
+	    {1.0, "1.0"},
+	    {-0.0, "-0.0"},
+	    {1e22, "1e+22"},
+	    {0.1 + 0.2, "0.30000000000000004"},
+	    {NAN, "null"},
+	    {-INFINITY, "null"},
+	    {0.31, "0.31"},
+	    {50000.0, "50000.0"},
 	};
 
 	(void)state;

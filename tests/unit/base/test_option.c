@@ -39,22 +39,22 @@ static const struct option inner_options[] = {
 };
 
 static const struct option options[] = {
-	{ "name", OPT_STR, OPT_REQUIRED, NULL, 0, 0, NULL, AT(name), NULL, "its name" },
-	{ "limit", OPT_INT, 0, "3", 1, 10, NULL, AT(limit), NULL, "how many" },
-	{ "wait", OPT_DURATION, 0, "1h30m", 0, 0, NULL, AT(wait), NULL, "how long" },
-	{ "memory", OPT_SIZE, OPT_RESTART, "64Mi", 1024, INT64_C(1) << 40, NULL, AT(memory), NULL,
-	    "how large" },
-	{ "mode", OPT_ENUM, 0, "active", 0, 0, "active|observe|disabled", AT(mode), NULL, "how" },
-	{ "ratio", OPT_DOUBLE, 0, "0.5", 0, 0, NULL, AT(ratio), NULL, "part" },
-	{ "on", OPT_BOOL, 0, "true", 0, 0, NULL, AT(on), NULL, "whether" },
-	{ "secret", OPT_SECRET, 0, NULL, 0, 0, NULL, AT(secret), NULL, "where the secret is" },
-	{ "needs", OPT_STRS, 0, "[a, \"b c\"]", 0, 0, NULL, AT(needs), NULL, "before it" },
-	{ "with", OPT_NODE, 0, "{x: [1, 2]}", 0, 0, NULL, AT(with), NULL, "anything" },
-	{ "extra", OPT_NODE, OPT_EXPR, NULL, 0, 0, NULL, AT(extra), NULL, "an expression" },
-	{ "retry", OPT_MAP, 0, NULL, 0, 0, NULL, AT(retry), inner_options, "again" },
-	{ "detect", OPT_NODE, OPT_LATER, NULL, 0, 0, NULL, AT(extra), NULL, "a|b" },
-	END
-};
+    {"name", OPT_STR, OPT_REQUIRED, NULL, 0, 0, NULL, AT(name), NULL, "its name"},
+    {"limit", OPT_INT, 0, "3", 1, 10, NULL, AT(limit), NULL, "how many"},
+    {"wait", OPT_DURATION, 0, "1h30m", 0, 0, NULL, AT(wait), NULL, "how long"},
+    {"memory", OPT_SIZE, OPT_RESTART, "64Mi", 1024, INT64_C(1) << 40, NULL, AT(memory),
+     NULL, "how large"},
+    {"mode", OPT_ENUM, 0, "active", 0, 0, "active|observe|disabled", AT(mode), NULL,
+     "how"},
+    {"ratio", OPT_DOUBLE, 0, "0.5", 0, 0, NULL, AT(ratio), NULL, "part"},
+    {"on", OPT_BOOL, 0, "true", 0, 0, NULL, AT(on), NULL, "whether"},
+    {"secret", OPT_SECRET, 0, NULL, 0, 0, NULL, AT(secret), NULL, "where the secret is"},
+    {"needs", OPT_STRS, 0, "[a, \"b c\"]", 0, 0, NULL, AT(needs), NULL, "before it"},
+    {"with", OPT_NODE, 0, "{x: [1, 2]}", 0, 0, NULL, AT(with), NULL, "anything"},
+    {"extra", OPT_NODE, OPT_EXPR, NULL, 0, 0, NULL, AT(extra), NULL, "an expression"},
+    {"retry", OPT_MAP, 0, NULL, 0, 0, NULL, AT(retry), inner_options, "again"},
+    {"detect", OPT_NODE, OPT_LATER, NULL, 0, 0, NULL, AT(extra), NULL, "a|b"},
+    END};
 
 /* Reads `yaml` with `options`; gives what was complained about. */
 struct got {
@@ -125,9 +125,10 @@ static void every_type_is_read(void **state)
 	struct got g;
 
 	(void)state;
-	read_yaml(&g, "{name: 1.0, limit: 10, wait: 7d, memory: 2Ki, mode: disabled, ratio: 2, "
-	    "on: false, secret: {env: TOKEN}, needs: one, with: [1], extra: a > b, "
-	    "retry: {attempts: 99, backoff: 1m}}");
+	read_yaml(
+	    &g, "{name: 1.0, limit: 10, wait: 7d, memory: 2Ki, mode: disabled, ratio: 2, "
+		"on: false, secret: {env: TOKEN}, needs: one, with: [1], extra: a > b, "
+		"retry: {attempts: 99, backoff: 1m}}");
 	assert_true(g.ok);
 	assert_true(str_is(g.t.name, STR("1.0")));
 	assert_int_equal(g.t.limit, 10);
@@ -150,36 +151,47 @@ static void every_type_is_read(void **state)
 static void every_complaint_in_its_words(void **state)
 {
 	static const struct { const char *yaml, *msg, *hint; } rows[] = {
-		{ "limits: 3", "unknown key 'limits'", "did you mean 'limit'?" },
-		{ "zzzzzz: 3", "unknown key 'zzzzzz'", "" },
-		{ "b): ", "unknown key 'b)'", "quote this expression" },
-		{ "detect: 1", "'detect' is not available in this version", "" },
-		{ "limit: x", "'limit' expects a whole number, not 'x'", "" },
-		{ "limit: '3'", "'limit' expects a whole number, not '3'", "" },
-		{ "limit: 1.5", "'limit' expects a whole number, not '1.5'", "" },
-		{ "limit: 11", "'limit' must be between 1 and 10, not 11", "" },
-		{ "limit: []", "'limit' expects a whole number, not a list", "" },
-		{ "wait: 30", "'wait' expects a duration such as 500ms, 30s, 1h30m or 7d, "
-		    "not '30'", "" },
-		{ "memory: 1k", "'memory' expects a size such as 512, 64Ki, 10Mi or 1Gi, "
-		    "not '1k'", "" },
-		{ "memory: 5", "'memory' must be between 1Ki and 1024Gi, not 5", "" },
-		{ "mode: activ", "'mode' expects one of active, observe or disabled, not 'activ'",
-		    "did you mean 'active'?" },
-		{ "mode: {}", "'mode' expects one of active, observe or disabled, not a map", "" },
-		{ "ratio: .inf", "'ratio' expects a number, not '.inf'", "" },
-		{ "on: yes", "'on' expects true or false, not 'yes'", "" },
-		{ "secret: s3cr3t", "'secret' expects {file: path}, {env: name} or "
-		    "{credential: name}, never the secret itself", "" },
-		{ "secret: {vault: x}", "unknown key 'vault', expected file, env or credential", "" },
-		{ "secret: {env: }", "'env' expects text", "" },
-		{ "secret: {env: a, file: b}", "'secret' expects one of {file: path}, {env: name}, "
-		    "{credential: name}, not a map", "" },
-		{ "needs: [a, {b: c}]", "'needs' expects a list of texts, not a map", "" },
-		{ "retry: 3", "'retry' expects a map, not '3'", "" },
-		{ "retry: {attempts: 0}", "'attempts' must be at least 1, not 0", "" },
-		{ "retry: {backoff: 2h}", "'backoff' must be between 1s and 1h, not 2h", "" },
-		{ "retry: {backof: 2h}", "unknown key 'backof'", "did you mean 'backoff'?" },
+	    {"limits: 3", "unknown key 'limits'", "did you mean 'limit'?"},
+	    {"zzzzzz: 3", "unknown key 'zzzzzz'", ""},
+	    {"b): ", "unknown key 'b)'", "quote this expression"},
+	    {"detect: 1", "'detect' is not available in this version", ""},
+	    {"limit: x", "'limit' expects a whole number, not 'x'", ""},
+	    {"limit: '3'", "'limit' expects a whole number, not '3'", ""},
+	    {"limit: 1.5", "'limit' expects a whole number, not '1.5'", ""},
+	    {"limit: 11", "'limit' must be between 1 and 10, not 11", ""},
+	    {"limit: []", "'limit' expects a whole number, not a list", ""},
+	    {"wait: 30",
+	     "'wait' expects a duration such as 500ms, 30s, 1h30m or 7d, "
+	     "not '30'",
+	     ""},
+	    {"memory: 1k",
+	     "'memory' expects a size such as 512, 64Ki, 10Mi or 1Gi, "
+	     "not '1k'",
+	     ""},
+	    {"memory: 5", "'memory' must be between 1Ki and 1024Gi, not 5", ""},
+	    {"mode: activ",
+	     "'mode' expects one of active, observe or disabled, not 'activ'",
+	     "did you mean 'active'?"},
+	    {"mode: {}", "'mode' expects one of active, observe or disabled, not a map",
+	     ""},
+	    {"ratio: .inf", "'ratio' expects a number, not '.inf'", ""},
+	    {"on: yes", "'on' expects true or false, not 'yes'", ""},
+	    {"secret: s3cr3t",
+	     "'secret' expects {file: path}, {env: name} or "
+	     "{credential: name}, never the secret itself",
+	     ""},
+	    {"secret: {vault: x}",
+	     "unknown key 'vault', expected file, env or credential", ""},
+	    {"secret: {env: }", "'env' expects text", ""},
+	    {"secret: {env: a, file: b}",
+	     "'secret' expects one of {file: path}, {env: name}, "
+	     "{credential: name}, not a map",
+	     ""},
+	    {"needs: [a, {b: c}]", "'needs' expects a list of texts, not a map", ""},
+	    {"retry: 3", "'retry' expects a map, not '3'", ""},
+	    {"retry: {attempts: 0}", "'attempts' must be at least 1, not 0", ""},
+	    {"retry: {backoff: 2h}", "'backoff' must be between 1s and 1h, not 2h", ""},
+	    {"retry: {backof: 2h}", "unknown key 'backof'", "did you mean 'backoff'?"},
 	};
 
 	(void)state;
@@ -244,16 +256,39 @@ static void tables_can_share_a_map(void **state)
 
 static void durations(void **state)
 {
-	static const struct { const char *text; int64_t ms; const char *printed; } rows[] = {
-		{ "0", 0, "0" }, { "500ms", 500, "500ms" }, { "90s", 90000, "1m30s" },
-		{ "6h", 21600000, "6h" }, { "7d", 604800000, "7d" }, { "1w", 604800000, "7d" },
-		{ "1h30m", 5400000, "1h30m" }, { "1w1d1h1m1s1ms", 694861001, "8d1h1m1s1ms" },
-		{ "0s", 0, "0" }, { "1000ms", 1000, "1s" },
-		{ "9223372036854775807ms", INT64_MAX, "106751991167d7h12m55s807ms" },
+	static const struct {
+		const char *text;
+		int64_t ms;
+		const char *printed; } rows[] = {
+	    {"0", 0, "0"},
+	    {"500ms", 500, "500ms"},
+	    {"90s", 90000, "1m30s"},
+	    {"6h", 21600000, "6h"},
+	    {"7d", 604800000, "7d"},
+	    {"1w", 604800000, "7d"},
+	    {"1h30m", 5400000, "1h30m"},
+	    {"1w1d1h1m1s1ms", 694861001, "8d1h1m1s1ms"},
+	    {"0s", 0, "0"},
+	    {"1000ms", 1000, "1s"},
+	    {"9223372036854775807ms", INT64_MAX, "106751991167d7h12m55s807ms"},
 	};
-	static const char *const bad[] = { "", "1", "s", "1x", "1.5h", "-1s", "1m1h", "1s1s",
-		"1h ", " 1h", "1h 30m", "00", "1H", "9223372036854775808ms", "99999999999999w",
-		"9223372036854775807ms1s", "1h30" };
+	static const char *const bad[] = {"",
+					  "1",
+					  "s",
+					  "1x",
+					  "1.5h",
+					  "-1s",
+					  "1m1h",
+					  "1s1s",
+					  "1h ",
+					  " 1h",
+					  "1h 30m",
+					  "00",
+					  "1H",
+					  "9223372036854775808ms",
+					  "99999999999999w",
+					  "9223372036854775807ms1s",
+					  "1h30"};
 	int64_t ms;
 
 	(void)state;
@@ -273,13 +308,28 @@ static void durations(void **state)
 
 static void sizes(void **state)
 {
-	static const struct { const char *text; int64_t bytes; const char *printed; } rows[] = {
-		{ "0", 0, "0" }, { "512", 512, "512" }, { "64Ki", 65536, "64Ki" },
-		{ "1024Ki", 1048576, "1Mi" }, { "64Mi", 67108864, "64Mi" },
-		{ "1Gi", 1073741824, "1Gi" }, { "1025", 1025, "1025" },
+	static const struct {
+		const char *text;
+		int64_t bytes;
+		const char *printed; } rows[] = {
+	    {"0", 0, "0"},
+	    {"512", 512, "512"},
+	    {"64Ki", 65536, "64Ki"},
+	    {"1024Ki", 1048576, "1Mi"},
+	    {"64Mi", 67108864, "64Mi"},
+	    {"1Gi", 1073741824, "1Gi"},
+	    {"1025", 1025, "1025"},
 	};
-	static const char *const bad[] = { "", "Mi", "1M", "1mi", "-1", "1 Mi", "1Mi1Ki", "1.5Gi",
-		"9223372036854775808", "9223372036854775807Ki" };
+	static const char *const bad[] = {"",
+					  "Mi",
+					  "1M",
+					  "1mi",
+					  "-1",
+					  "1 Mi",
+					  "1Mi1Ki",
+					  "1.5Gi",
+					  "9223372036854775808",
+					  "9223372036854775807Ki"};
 	int64_t bytes;
 
 	(void)state;
@@ -313,8 +363,8 @@ static void the_schema_knows_what_the_reader_knows(void **state)
 	assert_int_equal(json_array_size(mode), 3);
 	assert_string_equal(json_string_value(json_array_get(mode, 2)), "disabled");
 	assert_true(json_is_false(json_object_get(v, "additionalProperties")));
-	assert_string_equal(json_string_value(json_array_get(json_object_get(v, "required"), 0)),
-	    "name");
+	assert_string_equal(
+	    json_string_value(json_array_get(json_object_get(v, "required"), 0)), "name");
 	assert_non_null(json_object_get(json_object_get(json_object_get(props, "retry"),
 	    "properties"), "backoff"));
 	json_decref(v);
@@ -328,11 +378,13 @@ static void the_page_has_a_row_for_every_key(void **state)
 	(void)state;
 	options_markdown(options, "step.", s);
 	assert_non_null(strstr(s->str, "| `step.name` | text | required | its name |\n"));
-	assert_non_null(strstr(s->str, "| `step.memory` | size | `64Mi` | how large (takes effect "
-	    "at the next start) |\n"));
+	assert_non_null(
+	    strstr(s->str, "| `step.memory` | size | `64Mi` | how large (takes effect "
+			   "at the next start) |\n"));
 	assert_non_null(strstr(s->str,
 	    "| `step.mode` | active\\|observe\\|disabled | `active` | how |\n"));
-	assert_non_null(strstr(s->str, "| `step.retry.backoff` | duration | `30s` | first wait |\n"));
+	assert_non_null(
+	    strstr(s->str, "| `step.retry.backoff` | duration | `30s` | first wait |\n"));
 	assert_non_null(strstr(s->str, "a\\|b (not available in this version) |\n"));
 	g_string_free(s, TRUE);
 }

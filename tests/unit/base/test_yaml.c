@@ -82,12 +82,14 @@ static void a_tree_reads_as_the_same_json(void **state)
 	check_json("---\n...\n", "{}");
 	check_json("\xef\xbb\xbf" "a: 1\n", "{\"a\":1}");
 	check_json("a: {b: [1, x, null, ~, true, 1.5], c: }\nd:\n- e\n- f: g\n",
-	    "{\"a\":{\"b\":[1,\"x\",null,null,true,1.5],\"c\":null},\"d\":[\"e\",{\"f\":\"g\"}]}");
+		   "{\"a\":{\"b\":[1,\"x\",null,null,true,1.5],\"c\":null},\"d\":[\"e\",{"
+		   "\"f\":\"g\"}]}");
 	check_json("{\"a\":[1,2.0,\"x\\u00e4\\n\"],\"true\":false}",
 	    "{\"a\":[1,2.0,\"x\xc3\xa4\\n\"],\"true\":false}");
 	check_json("a: |\n  x\n  y\nb: >-\n  x\n  y\nc: 'it''s'\n",
 	    "{\"a\":\"x\\ny\\n\",\"b\":\"x y\",\"c\":\"it's\"}");
-	check_json("on: x\n'true': y\nno: yes\n", "{\"on\":\"x\",\"true\":\"y\",\"no\":\"yes\"}");
+	check_json("on: x\n'true': y\nno: yes\n",
+		   "{\"on\":\"x\",\"true\":\"y\",\"no\":\"yes\"}");
 }
 
 static void plain_scalars_are_typed_as_yaml_1_2_core(void **state)
@@ -168,16 +170,23 @@ static void what_is_refused_goes_on_to_the_next(void **state)
 	struct file f;
 
 	(void)state;
-	check_error("a: 1\nb: 2\n\"a\": 3\n", 3, 1, "duplicate key 'a', first on line 1", NULL);
-	check_error("x: &n 1\n", 1, 4, "anchors are not supported", "quote this expression");
-	check_error("x: &n {a: 1}\n", 1, 4, "anchors are not supported", "quote this expression");
-	check_error("x: *n\n", 1, 4, "aliases are not supported", "quote this expression");
-	check_error("x: !!int 3\n", 1, 4, "tags are not supported", "quote this expression");
+	check_error("a: 1\nb: 2\n\"a\": 3\n", 3, 1, "duplicate key 'a', first on line 1",
+		    NULL);
+	check_error("x: &n 1\n", 1, 4, "anchors are not supported",
+		    "quote this expression");
+	check_error("x: &n {a: 1}\n", 1, 4, "anchors are not supported",
+		    "quote this expression");
+	check_error("x: *n\n", 1, 4, "aliases are not supported",
+		    "quote this expression");
+	check_error("x: !!int 3\n", 1, 4, "tags are not supported",
+		    "quote this expression");
 	check_error("when: !has(x.y)\n", 1, 7, "tags are not supported",
 	    "quote this expression");
 	check_error("? [a]\n: b\n", 1, 3, "a key must be text", "quote this expression");
-	check_error("rules:\n- true: {type: x}\n", 2, 3, "this key is true: a YAML 1.1 tool "
-	    "rewrote \"on:\"; write on: (or \"on\":)", NULL);
+	check_error("rules:\n- true: {type: x}\n", 2, 3,
+		    "this key is true: a YAML 1.1 tool "
+		    "rewrote \"on:\"; write on: (or \"on\":)",
+		    NULL);
 	open_text(&f, "a: *x\na: &y 1\nb: !t 2\ntrue: 3\nc: 4\n");
 	assert_int_equal(diags_errors(f.diags), 5);
 	assert_non_null(yaml_get(f.root, STR("c")));
@@ -196,7 +205,8 @@ static void duplicates_are_found_in_large_maps(void **state)
 	g_string_append(s, "k0: x\nk2999: y\n");
 	open_bytes(&f, s->str, s->len);
 	assert_int_equal(diags_errors(f.diags), 2);
-	assert_string_equal(diags_at(f.diags, 0)->msg.p, "duplicate key 'k0', first on line 1");
+	assert_string_equal(diags_at(f.diags, 0)->msg.p,
+			    "duplicate key 'k0', first on line 1");
 	assert_string_equal(diags_at(f.diags, 1)->msg.p,
 	    "duplicate key 'k2999', first on line 3000");
 	assert_int_equal(f.root->n, 3000);
@@ -266,7 +276,8 @@ static void bytes_that_are_no_text_are_refused(void **state)
 static void nesting_is_bounded(void **state)
 {
 	for (unsigned depth = 63; depth <= 66; depth++) {
-		g_autofree char *open = g_strnfill(depth, '['), *end = g_strnfill(depth, ']');
+		g_autofree char *open = g_strnfill(depth, '['),
+				*end = g_strnfill(depth, ']');
 		g_autofree char *yaml = g_strconcat(open, end, NULL);
 		struct file f;
 
@@ -306,7 +317,8 @@ static void a_part_of_a_scalar_leads_back_to_its_source(void **state)
 	check_sub("k: data.psii > 0.2\n", "psii", "psii");
 	check_sub("k: 'a == ''x'' && psii'\n", "psii", "psii");
 	check_sub("k: 'a == ''x'' && psii'\n", "'x'", "''x''");
-	check_sub("k: \"a == \\\"\\u00e4\\x41\\U0001F600\\\" && psii\"\n", "psii", "psii");
+	check_sub("k: \"a == \\\"\\u00e4\\x41\\U0001F600\\\" && psii\"\n", "psii",
+		  "psii");
 	check_sub("k: \"a == \\\"x\\\" && psii\"\n", "\"x\"", "\\\"x\\\"");
 	check_sub("k: \"\xc3\xa4 psii\"\n", "psii", "psii");
 	check_sub("k: |\n  a &&\n    b &&\n\n  psii\n", "psii", "psii");
