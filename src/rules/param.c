@@ -142,12 +142,13 @@ static void read_pattern(struct load *ld, const struct yaml *at, struct str patt
 {
 	struct str name = STR("value");
 	struct expr_env env = {.resolve = resolve_value, .names = &name, .names_n = 1};
-	GString *text = g_string_new("value.matches(");
+	GString *text = g_string_new(NULL);
 	struct text one;
 	struct diags *own;
 	struct expr_source src = {0};
 
-	json_str(text, pattern);
+	json_str(text, pattern);	/* JSON's escapes are CEL's */
+	g_string_prepend(text, "value.matches(");
 	g_string_append_c(text, ')');
 	src.text = arena_str(ld->keep, (struct str){text->str, (uint32_t)text->len});
 	g_string_free(text, true);
