@@ -27,15 +27,18 @@
 #define RECORD_COST 8		/* of a record beside its bytes, in round numbers */
 #define IDS_MAX (1u << 25)	/* these two bound what a damaged blob can allocate */
 #define SHARDS_MAX (1u << 20)
-#define NO_SHARD UINT32_MAX
+#define NO_SHARD ((1u << 31) - 1)
+#define BYTES_MASK ((1u << 24) - 1)	/* the most that one cell can hold */
+#define DIRTY_KEEP 65536	/* a longer dirty list is given back by a commit */
 
-struct slot {
+struct slot {			/* one per id, so kept to 16 bytes */
 	uint8_t		*data;
-	uint32_t	 bytes;
-	uint32_t	 shard;		/* home; NO_SHARD only while loading */
-	uint8_t		 kind;		/* 0: free */
-	bool		 dirty;
+	uint32_t	 bytes : 24;
+	uint32_t	 kind : 8;	/* 0: free */
+	uint32_t	 shard : 31;	/* home; NO_SHARD only while loading */
+	uint32_t	 dirty : 1;
 };
+_Static_assert(sizeof(struct slot) == sizeof(uint8_t *) + 8, "a slot is packed");
 
 struct shard {
 	uint32_t	*ids;
@@ -203,7 +206,7 @@ static uint32_t free_id(struct cells *c, uint32_t shard)
 	CHECK(c->n < IDS_MAX && c->shards_n < SHARDS_MAX);
 	id = c->n;
 	c->slots = grow(c->slots, &c->cap, c->n + 1, sizeof(*c->slots));
-	c->slots[id].shard = shard;
+	c->slots[id].shard = shard & NO_SHARD;
 	c->n++;
 	push_id(s, id);
 	s->low = s->n;
@@ -215,11 +218,11 @@ uint32_t cells_add(struct cells *c, uint8_t kind, uint32_t bytes)
 	uint32_t id = free_id(c, open_shard(c));
 	struct slot *s = &c->slots[id];
 
-	CHECK(kind);
+	CHECK(kind && bytes <= BYTES_MASK);
 	if (s->dirty)
 		account(c, s, false);		/* freed since the last commit */
 	s->kind = kind;
-	s->bytes = bytes;
+	s->bytes = bytes & BYTES_MASK;
 	s->data = g_malloc0(MAX(bytes, 1));
 	mark(c, id);
 	account(c, s, true);
@@ -260,7 +263,7 @@ void cells_drop(struct cells *c, uint32_t id)
 
 uint8_t cells_kind(const struct cells *c, uint32_t id)
 {
-	return id < c->n ? c->slots[id].kind : 0;
+	return id < c->n ? (uint8_t)c->slots[id].kind : 0;
 }
 
 uint32_t cells_bytes(const struct cells *c, uint32_t id)
@@ -288,11 +291,12 @@ void *cells_resize(struct cells *c, uint32_t id, uint32_t bytes)
 {
 	struct slot *s = live_slot(c, id);
 
+	CHECK(bytes <= BYTES_MASK);
 	account(c, s, false);
 	s->data = g_realloc(s->data, MAX(bytes, 1));
 	if (bytes > s->bytes)
 		memset(s->data + s->bytes, 0, bytes - s->bytes);
-	s->bytes = bytes;
+	s->bytes = bytes & BYTES_MASK;
 	mark(c, id);
 	account(c, s, true);
 	return s->data;
@@ -350,7 +354,7 @@ static void put_record(const struct cells *c, uint32_t id, GByteArray *out)
 	const struct slot *s = &c->slots[id];
 
 	put_u64(out, id);
-	put_u8(out, s->kind);
+	put_u8(out, (uint8_t)s->kind);
 	if (s->kind)
 		put_str(out, (struct str){ (const char *)s->data, s->bytes });
 }
@@ -384,6 +388,10 @@ void cells_clean(struct cells *c)
 	}
 	c->dirty_n = c->dirty_shards = 0;
 	c->dirty_cost = 0;
+	if (c->dirty_cap > DIRTY_KEEP) {
+		g_clear_pointer(&c->dirty, g_free);
+		c->dirty_cap = 0;
+	}
 }
 
 /* One record of `shard`; stored only if `apply`.  False: malformed. */
@@ -396,7 +404,7 @@ static bool load_record(struct cells *c, struct reader *r, uint32_t shard, bool 
 
 	if (kind)
 		data = get_str(r);
-	if (r->bad || id == 0 || id >= IDS_MAX)
+	if (r->bad || id == 0 || id >= IDS_MAX || data.len > BYTES_MASK)
 		return false;
 	for (; c->n <= id; c->n++) {
 		c->slots = grow(c->slots, &c->cap, c->n + 1, sizeof(*c->slots));
@@ -405,14 +413,14 @@ static bool load_record(struct cells *c, struct reader *r, uint32_t shard, bool 
 	s = &c->slots[id];
 	if (s->shard != NO_SHARD && s->shard != shard)
 		return false;
-	s->shard = shard;
+	s->shard = shard & NO_SHARD;
 	if (!apply)
 		return true;
 	g_free(s->data);
 	s->data = kind ? g_malloc(MAX(data.len, 1)) : NULL;
 	if (data.len)
 		memcpy(s->data, data.p, data.len);
-	s->bytes = data.len;
+	s->bytes = data.len & BYTES_MASK;
 	s->kind = kind;
 	return true;
 }

@@ -230,6 +230,21 @@ static void all_complaints_in_one_pass(void **state)
 	done(&g);
 }
 
+static void a_secret_in_place_of_its_mapping_is_never_printed(void **state)
+{
+	GString *s = g_string_new(NULL);
+	struct got g;
+
+	(void)state;
+	read_yaml(&g, "name: x\nsecret: s3cr3t\n");
+	diags_render(g.diags, s);
+	diags_json(g.diags, s);
+	assert_non_null(strstr(s->str, "f:2:9: error: 'secret' expects"));
+	assert_null(strstr(s->str, "s3cr3t"));
+	g_string_free(s, TRUE);
+	done(&g);
+}
+
 static void tables_can_share_a_map(void **state)
 {
 	const struct option *const both[] = { options, inner_options };
@@ -396,6 +411,7 @@ int main(void)
 		cmocka_unit_test(every_type_is_read),
 		cmocka_unit_test(every_complaint_in_its_words),
 		cmocka_unit_test(all_complaints_in_one_pass),
+		cmocka_unit_test(a_secret_in_place_of_its_mapping_is_never_printed),
 		cmocka_unit_test(tables_can_share_a_map),
 		cmocka_unit_test(durations),
 		cmocka_unit_test(sizes),
