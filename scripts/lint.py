@@ -94,7 +94,7 @@ def functions(text):
             head = i
             while head > 0 and not re.match(r"^\s*$|.*[;}]\s*$|#", lines[head - 1]):
                 head -= 1
-            signature = " ".join(lines[head:i])
+            signature = re.sub(r"__attribute__\(\(.*?\)\)+", "", " ".join(lines[head:i]))
             name = FUNCTION.search(signature)
             opened = (name[1], head) if name and "=" not in signature else None
         elif line.startswith("}") and opened:
