@@ -328,6 +328,7 @@ bool scan_item(struct scan *s, uint32_t *n)
 	}
 	if (*n && (s->p == s->end || *s->p++ != ','))
 		return unexpected(s, s->p - (s->p != s->end));
+	s->p = skip_space(s->p, s->end);
 	(*n)++;
 	return true;
 }

@@ -59,8 +59,8 @@ bool scan_slots(struct scan *, const struct plan *);
 bool scan_value(struct scan *, const struct scan_node *);
 /* Only space is left. */
 bool scan_end(struct scan *);
-/* Items of an array: call first with *n == 0; true before each item, false at the
- * end (refusal is EVENT_OK) or at an error. */
+/* Items of an array: call first with *n == 0; true with p on each item, false at
+ * the end (refusal is EVENT_OK) or at an error. */
 bool scan_item(struct scan *, uint32_t *n);
 const struct scan_node *scan_child(const struct scan_node *, struct str key);
 const struct scan_node *plan_root(const struct plan *);		/* a CloudEvent */
