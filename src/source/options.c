@@ -102,7 +102,7 @@ static const struct option mqtt_rows[] = {
 	    "Longest silence; a commit must not take one and a half times as long"),
 	ROW("receive_maximum", OPT_INT, 0, "500", 1, 65535, receive_maximum,
 	    "Messages that the broker may send before the first is acknowledged (MQTT 5)"),
-	ROW("max_packet", OPT_SIZE, 0, "2Mi", 1024, 16 << 20, max_packet,
+	ROW("max_packet", OPT_SIZE, 0, "16Mi", 1024, 255 << 20, max_packet,
 	    "Largest packet; an MQTT 5 broker drops larger ones"),
 	ROW("qos", OPT_INT, OPT_OMIT, "1", 0, 2, qos,
 	    "Always 1: neither 0 nor 2 survives a crash of the receiver"),
