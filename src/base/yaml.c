@@ -67,26 +67,19 @@ static struct span span_of(struct loader *l, yaml_mark_t from, yaml_mark_t to)
  * one that YAML reads as something else than text? */
 static bool looks_unquoted(struct str src, uint32_t off)
 {
-	uint32_t start = MIN(off, src.len), end = start;
-	const char *p, *colon;
+	uint32_t start = MIN(off, src.len), stop = start;
+	const char *p, *end;
 
 	while (start > 0 && src.p[start - 1] != '\n')
 		start--;
-	while (end < src.len && src.p[end] != '\n')
-		end++;
+	while (stop < src.len && src.p[stop] != '\n')
+		stop++;
 	p = src.p + start;
-	while (p < src.p + end && (*p == ' ' || (*p == '-' && p[1] == ' ')))
-		p++;
-	colon = memchr(p, ':', (size_t)(src.p + end - p));
-	if (!colon)
-		return false;
-	p = colon + 1;
-	while (p < src.p + end && *p == ' ')
-		p++;
-	if (p == src.p + end)
-		return false;
-	return strchr("![\"'&*%@`?", *p) || g_strstr_len(p, src.p + end - p, ": ") ||
-	    *p == '{';
+	end = src.p + stop;
+	p = start < stop ? memchr(p, ':', (size_t)(end - p)) : NULL;
+	for (p = p ? p + 1 : end; p < end && *p == ' '; p++)
+		;
+	return p < end && (strchr("![\"'&*%@`?{", *p) || g_strstr_len(p, end - p, ": "));
 }
 
 /* The one syntax error that ends a file. */
@@ -391,6 +384,8 @@ struct yaml *yaml_parse(uint32_t text, struct arena *arena, struct diags *diags)
 	bool ok;
 
 	l.src = diags_text(diags, text)->bytes;
+	if (!l.src.p)
+		l.src = STR("");
 	if (!acceptable(&l))
 		return NULL;
 	if (str_starts(l.src, STR("\xef\xbb\xbf")))

@@ -257,6 +257,9 @@ static void bytes_that_are_no_text_are_refused(void **state)
 	check_error("a: b\nc: \xff\n", 2, 4, "the file is not valid UTF-8", NULL);
 	check_error("a: b\n--- \nc: d\n", 2, 1,
 	    "a second document begins here, only one is read from a file", NULL);
+	open_bytes(&f, NULL, 0);
+	assert_true(f.root && f.root->kind == YAML_MAP && f.root->n == 0);
+	close_file(&f);
 	open_bytes(&f, "a: b\0c", 6);
 	assert_null(f.root);
 	assert_string_equal(diags_at(f.diags, 0)->msg.p, "the file holds a NUL byte");
