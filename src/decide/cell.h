@@ -64,20 +64,20 @@ struct key_cell {		/* CELL_KEY: one rule and key */
 	int64_t		 every_at;	/* tick; 0: no */
 	int64_t		 wake_at;	/* tick: evaluate again; INT64_MAX: no */
 	int64_t		 since_ms;	/* wall at which the state was entered */
-	int64_t		 waiting_due;	/* of a schedule's waiting emission */
+	int64_t		 release_at;	/* tick: what stops what is owed ends; 0: unknown */
 	uint64_t	 model;		/* hash64 of the model it read last */
 	uint64_t	 decision;	/* the last one */
 	uint8_t		 observed;	/* the last emission was only observed */
 	uint8_t		 blocked;	/* enum suppressor that stops what is owed */
-	uint8_t		 waiting;	/* an event or schedule rule's emission waits */
+	uint8_t		 slot;		/* a run slot became free since concurrency blocked */
 	uint8_t		 result;	/* enum result of the last evaluation */
-	uint8_t		 depth;		/* of the last event */
-	uint8_t		 pad[3];
+	uint8_t		 pad[4];
 };
 struct signal_cell {		/* CELL_SIGNAL: one signal definition and key */
 	struct keyed_cell head;
 	uint32_t	 root;		/* the signal's own state */
-	uint32_t	 fate;		/* of the sample of last_seq */
+	uint16_t	 fate;		/* of the sample of last_seq */
+	uint8_t		 window, exact;	/* of its spec: how to free it */
 	uint64_t	 last_seq;	/* rules share it: one sample per input */
 	uint64_t	 cut_run;
 };

@@ -1,0 +1,315 @@
+/* State per key: cells that are found by (kind, owner, key).
+ *
+ *	kind		owner			holds
+ *	CELL_KEY	rule id			firing state of one rule and key
+ *	CELL_SIGNAL	signal definition	one window, shared by rules
+ *	CELL_LAST	selector definition	the last event of that key
+ *	CELL_DEDUPE	rule id			a dedupe value that was used
+ *
+ * Invariants
+ *   (1) The index holds one entry per cell of these kinds and is never iterated where
+ *       order could be seen.
+ *   (2) A rule's key goes only when it is inactive, owes nothing, and no cooldown or
+ *       backoff of it is running; what it shares goes with the last rule that has the
+ *       key, or with its own ttl when no rule of the set uses the definition.
+ *   (3) The next sweep is state: a restart sweeps at the same tick.
+ */
+#include "decide/priv.h"
+
+#define SWEEP_MIN_MS 1000
+
+static guint keyed_hash(gconstpointer p)
+{
+	return ((const struct keyed *)p)->hash;
+}
+
+static gboolean keyed_equal(gconstpointer pa, gconstpointer pb)
+{
+	const struct keyed *a = pa, *b = pb;
+
+	return a->hash == b->hash && a->kind == b->kind && str_is(a->key, b->key) &&
+	    memcmp(a->owner, b->owner, OWNER_BYTES) == 0;
+}
+
+static uint32_t hash_of(enum cell_kind kind, const uint8_t *owner, struct str key)
+{
+	uint64_t h = hash64(HASH64 + kind, owner, OWNER_BYTES);
+
+	h = hash64(h, key.p, key.len);
+	return (uint32_t)(h ^ h >> 32);
+}
+
+void owner_of_id(uint32_t id, uint8_t ret[OWNER_BYTES])
+{
+	memset(ret, 0, OWNER_BYTES);
+	memcpy(ret, &id, sizeof(id));
+}
+
+void keys_init(struct decide *d)
+{
+	d->index = g_hash_table_new(keyed_hash, keyed_equal);
+}
+
+void keys_fini(struct decide *d)
+{
+	GHashTableIter it;
+	gpointer k;
+
+	g_hash_table_iter_init(&it, d->index);	/* only to free: no order to be seen */
+	while (g_hash_table_iter_next(&it, &k, NULL))
+		g_free(k);
+	g_hash_table_destroy(d->index);
+}
+
+struct keyed *keyed_find(const struct decide *d, enum cell_kind kind,
+    const uint8_t *owner, struct str key)
+{
+	struct keyed probe = { .kind = kind, .key = key, .hash = hash_of(kind, owner, key) };
+
+	memcpy(probe.owner, owner, OWNER_BYTES);
+	return g_hash_table_lookup(d->index, &probe);
+}
+
+static void enter(struct decide *d, struct keyed *k)
+{
+	struct rule_state *rs = k->kind == CELL_KEY || k->kind == CELL_DEDUPE ?
+	    rule_by_id(d, *(const uint32_t *)(const void *)k->owner) : NULL;
+
+	k->hash = hash_of(k->kind, k->owner, k->key);
+	g_hash_table_add(d->index, k);
+	k->tick.id = 1ull << 56 | k->cell;
+	k->clock.id = k->cell;
+	k->rs = rs;
+	if (rs && k->kind == CELL_KEY) {
+		k->pos = rs->keys->len;
+		g_ptr_array_add(rs->keys, k);
+		rs->count.keys = rs->keys->len;
+	} else if (rs) {
+		rs->dedupes++;
+	}
+}
+
+struct keyed *keyed_add(struct decide *d, enum cell_kind kind, const uint8_t *owner,
+    struct str key, uint32_t bytes, uint32_t reserve, int64_t ttl_ms)
+{
+	struct keyed *k = g_new0(struct keyed, 1);
+	struct keyed_cell *h;
+
+	CHECK(key.len <= KEY_BYTES_MAX);
+	k->kind = (uint8_t)kind;
+	memcpy(k->owner, owner, OWNER_BYTES);
+	k->cell = cells_add(d->cells, (uint8_t)kind, bytes + key.len + reserve);
+	h = cells_touch(d->cells, k->cell);
+	memcpy(h->owner, owner, OWNER_BYTES);
+	h->used_tick = d->now_tick;
+	h->ttl_ms = ttl_ms;
+	h->key_off = (uint16_t)bytes;
+	h->key_len = (uint16_t)key.len;
+	if (key.len)
+		memcpy((char *)h + bytes, key.p, key.len);
+	k->key = (struct str){ (const char *)h + bytes, key.len };
+	enter(d, k);
+	keys_sweep_by(d, d->now_tick + ttl_ms);
+	return k;
+}
+
+bool keyed_load(struct decide *d, uint32_t cell)
+{
+	const struct keyed_cell *h = cells_get(d->cells, cell);
+	struct keyed *k;
+
+	if (cells_bytes(d->cells, cell) < sizeof(*h) ||
+	    cells_bytes(d->cells, cell) < (uint32_t)h->key_off + h->key_len)
+		return false;
+	k = g_new0(struct keyed, 1);
+	k->kind = cells_kind(d->cells, cell);
+	k->cell = cell;
+	memcpy(k->owner, h->owner, OWNER_BYTES);
+	k->key = (struct str){ (const char *)h + h->key_off, h->key_len };
+	enter(d, k);
+	return true;
+}
+
+void keyed_resize(struct decide *d, struct keyed *k, uint32_t bytes)
+{
+	const struct keyed_cell *h;
+
+	cells_resize(d->cells, k->cell, bytes);
+	h = cells_get(d->cells, k->cell);
+	k->key.p = (const char *)h + h->key_off;
+}
+
+/* A key in use is not written at every event: its ttl is longer by that much. */
+static int64_t slack(const struct keyed_cell *h)
+{
+	return h->ttl_ms / 16;
+}
+
+static int64_t expires(const struct keyed_cell *h)
+{
+	return h->used_tick + h->ttl_ms + slack(h);
+}
+
+void keyed_use(struct decide *d, struct keyed *k)
+{
+	const struct keyed_cell *h = cells_get(d->cells, k->cell);
+
+	if (d->now_tick - h->used_tick > slack(h))
+		((struct keyed_cell *)cells_touch(d->cells, k->cell))->used_tick = d->now_tick;
+}
+
+static void leave_rule(struct decide *d, struct keyed *k)
+{
+	struct rule_state *rs = k->rs;
+	struct keyed *last;
+
+	if (k->kind == CELL_DEDUPE) {
+		rs->dedupes--;
+		return;
+	}
+	heap_set(&d->tick, &k->tick, INT64_MAX);
+	heap_set(&rs->clock, &k->clock, INT64_MAX);
+	last = g_ptr_array_index(rs->keys, rs->keys->len - 1);
+	last->pos = k->pos;
+	g_ptr_array_index(rs->keys, k->pos) = last;
+	g_ptr_array_set_size(rs->keys, (gint)rs->keys->len - 1);
+	rs->count.keys = rs->keys->len;
+}
+
+void keyed_drop(struct decide *d, struct keyed *k)
+{
+	if (k->kind == CELL_SIGNAL) {
+		const struct signal_cell *s = cells_get(d->cells, k->cell);
+
+		struct signal_spec spec = { .window = s->window, .exact = s->exact };
+
+		if (s->root)
+			signal_free(&spec, d->cells, s->root);
+	}
+	if (k->rs)
+		leave_rule(d, k);
+	g_hash_table_remove(d->index, k);
+	cells_drop(d->cells, k->cell);
+	g_free(k);
+}
+
+void keys_sweep_by(struct decide *d, int64_t tick)
+{
+	const struct meta_cell *m = cells_get(d->cells, d->meta);
+	struct meta_cell *w;
+
+	if (m->sweep_at && m->sweep_at <= tick)
+		return;
+	w = cells_touch(d->cells, d->meta);
+	w->sweep_at = tick;
+	heap_set(&d->tick, &d->sweep, tick);
+}
+
+static bool key_is_idle(const struct decide *d, const struct keyed *k)
+{
+	const struct key_cell *c = key_get(d, k);
+	int64_t cooldown = k->rs->rule ? k->rs->rule->cooldown_ms : 0;
+
+	return c->m.state == MACHINE_INACTIVE &&
+	    (!c->m.emitted || d->now_tick - c->m.last_emit >= cooldown) &&
+	    d->now_tick >= c->backoff_until;
+}
+
+static bool any_has_key(const struct decide *d, const GPtrArray *rules, struct str key)
+{
+	uint8_t owner[OWNER_BYTES];
+
+	for (guint i = 0; i < rules->len; i++) {
+		const struct rule_state *rs = g_ptr_array_index(rules, i);
+
+		owner_of_id(rs->id, owner);
+		if (keyed_find(d, CELL_KEY, owner, key))
+			return true;
+	}
+	return false;
+}
+
+/* Whether a shared cell is still in use by a rule that has its key. */
+static bool shared_in_use(const struct decide *d, const struct keyed *k)
+{
+	if (k->kind == CELL_SIGNAL) {
+		for (guint i = 0; i < d->sigs->len; i++) {
+			const struct sig_share *s = g_ptr_array_index(d->sigs, i);
+
+			if (memcmp(s->owner, k->owner, OWNER_BYTES) == 0)
+				return any_has_key(d, s->rules, k->key);
+		}
+		return false;
+	}
+	for (guint i = 0; i < d->sels->len; i++) {
+		const struct sel_state *s = g_ptr_array_index(d->sels, i);
+
+		if (memcmp(s->hash, k->owner, OWNER_BYTES) == 0)
+			return any_has_key(d, s->rules, k->key);
+	}
+	return false;
+}
+
+static bool may_go(const struct decide *d, const struct keyed *k)
+{
+	if (k->kind == CELL_KEY)
+		return !k->rs || key_is_idle(d, k);
+	if (k->kind == CELL_DEDUPE)
+		return true;
+	return !shared_in_use(d, k);
+}
+
+static bool is_keyed(uint8_t kind)
+{
+	return kind == CELL_KEY || kind == CELL_SIGNAL || kind == CELL_LAST ||
+	    kind == CELL_DEDUPE;
+}
+
+struct keyed *keyed_of_cell(const struct decide *d, uint32_t cell)
+{
+	const struct keyed_cell *h;
+
+	if (!is_keyed(cells_kind(d->cells, cell)))
+		return NULL;
+	h = cells_get(d->cells, cell);
+	return keyed_find(d, cells_kind(d->cells, cell), h->owner,
+	    (struct str){ (const char *)h + h->key_off, h->key_len });
+}
+
+/* Rules' keys first, so that what they share is seen as unused in the same sweep. */
+static int64_t sweep_kind(struct decide *d, bool keys)
+{
+	int64_t next = INT64_MAX;
+
+	for (uint32_t id = cells_next(d->cells, 0); id; id = cells_next(d->cells, id)) {
+		uint8_t kind = cells_kind(d->cells, id);
+		const struct keyed_cell *h;
+		struct keyed *k;
+
+		if (!is_keyed(kind) || (kind == CELL_KEY) != keys)
+			continue;
+		h = cells_get(d->cells, id);
+		if (expires(h) > d->now_tick) {
+			next = MIN(next, expires(h));
+			continue;
+		}
+		k = keyed_of_cell(d, id);
+		if (k && may_go(d, k))
+			keyed_drop(d, k);
+		else
+			next = MIN(next, d->now_tick + h->ttl_ms);
+	}
+	return next;
+}
+
+void keys_sweep(struct decide *d)
+{
+	struct meta_cell *m = cells_touch(d->cells, d->meta);
+	int64_t a = sweep_kind(d, true), b = sweep_kind(d, false);
+	int64_t next = MIN(a, b);
+
+	if (next != INT64_MAX)
+		next = MAX(next, d->now_tick + SWEEP_MIN_MS);
+	m->sweep_at = next == INT64_MAX ? 0 : next;
+	heap_set(&d->tick, &d->sweep, next);
+}

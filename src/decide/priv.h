@@ -1,0 +1,307 @@
+/* What decide's files share.  Nobody else includes this. */
+#ifndef DECIDE_PRIV_H
+#define DECIDE_PRIV_H
+
+#include <glib.h>
+
+#include "base/arena.h"
+#include "base/check.h"
+#include "decide/cell.h"
+#include "decide/decide.h"
+#include "decide/heap.h"
+
+/* ---- keyed cells (keys.c): found by (kind, owner, key) ---- */
+struct keyed {
+	uint8_t		 kind;		/* enum cell_kind */
+	uint8_t		 owner[OWNER_BYTES];
+	struct str	 key;		/* in the cell */
+	uint32_t	 cell, hash;
+	/* of CELL_KEY only: */
+	struct rule_state *rs;
+	uint32_t	 pos;		/* in rs->keys */
+	struct due	 tick, clock;
+};
+struct keyed *keyed_find(const struct decide *, enum cell_kind, const uint8_t *owner,
+    struct str key);
+/* A new cell of `bytes` and the key behind it; `reserve` more bytes follow. */
+struct keyed *keyed_add(struct decide *, enum cell_kind, const uint8_t *owner,
+    struct str key, uint32_t bytes, uint32_t reserve, int64_t ttl_ms);
+void keyed_drop(struct decide *, struct keyed *);	/* also what hangs on it */
+void keyed_use(struct decide *, struct keyed *);	/* key_ttl counts from now */
+bool keyed_load(struct decide *, uint32_t cell);	/* one cell into the index */
+void keyed_resize(struct decide *, struct keyed *, uint32_t bytes);
+void keys_init(struct decide *);
+void keys_fini(struct decide *);
+struct keyed *keyed_of_cell(const struct decide *, uint32_t cell);
+void owner_of_id(uint32_t id, uint8_t ret[OWNER_BYTES]);
+/* Drops what nobody used for its ttl; arms the next sweep. */
+void keys_sweep(struct decide *);
+void keys_sweep_by(struct decide *, int64_t tick);	/* not later than that */
+
+static inline const struct key_cell *key_get(const struct decide *, const struct keyed *);
+static inline struct key_cell *key_touch(struct decide *, const struct keyed *);
+
+/* ---- rules and what is shared between them (use.c) ---- */
+struct sel_state {		/* one selector definition */
+	uint8_t		 hash[OWNER_BYTES];
+	uint32_t	 cell;		/* selector_cell; 0: no event yet */
+	uint64_t	 seq;		/* of the last event taken */
+	uint64_t	 kept_seq;	/* of the last event kept */
+	int64_t		 mark_before;	/* the watermark before that event */
+	int64_t		 lateness_ms;
+	uint32_t	*reads;		/* fields that its rules read, ascending */
+	uint32_t	 reads_n;
+	GPtrArray	*rules;		/* struct rule_state: in the rule set */
+};
+struct sig_share {		/* one signal definition */
+	uint8_t		 owner[OWNER_BYTES];
+	const struct signal_spec *spec;
+	GPtrArray	*rules;
+};
+struct rule_state {
+	uint32_t	 id, cell;
+	struct str	 uid, name;	/* own copies */
+	const struct rule *rule;	/* NULL: not in the rule set */
+	struct sel_state **sel;		/* by selector */
+	struct sig_share **sig;		/* by signal */
+	uint32_t	*reads;		/* fields kept of its last event, ascending */
+	uint32_t	 reads_n;
+	uint32_t	 needs;		/* bit per rule_var that its expressions read */
+	uint32_t	 where_needs;	/* ... that key and where read */
+	bool		 model_params;	/* the pipeline's model reads its parameters */
+	bool		 has_since;	/* a since: window */
+	GPtrArray	*keys;		/* struct keyed, in no particular order */
+	uint32_t	 dedupes;
+	uint32_t	 schedule;	/* schedule_cell */
+	struct heap	 clock;		/* keyed.clock */
+	struct due	 clock_tick;	/* when tick alone moves the clock far enough */
+	struct due	 flush, sched;
+	bool		 clock_stale;	/* clock_tick is to be computed again */
+	struct rule_count count;
+};
+/* Another rule set: state stays by uid and by definition. */
+void use_ruleset(struct decide *, struct ruleset *);
+void use_begin(struct decide *);	/* what needs a time, at the next input */
+void use_init(struct decide *);
+void use_fini(struct decide *);
+void use_mode(struct decide *, struct rule_state *);	/* off, on, observe changed */
+bool use_load(struct decide *, struct err *);	/* cells -> memory, before use_ruleset() */
+struct rule_state *rule_by_id(const struct decide *, uint32_t id);
+struct rule_state *rule_by_name(const struct decide *, struct str name_or_uid);
+bool rule_off(const struct decide *, const struct rule_state *);
+bool rule_observes(const struct rule_state *);
+
+/* ---- clocks (clocks.c) ---- */
+/* A matching event: moves its selector's watermark.  Once per input and selector. */
+void clock_event(struct decide *, struct sel_state *, const struct event *, int64_t t_ms);
+void clock_source(struct decide *, const struct source_change *);
+void clock_sources_down(struct decide *);
+/* The rule's clock at this tick, never before the stored one; TIME_NONE: it has none. */
+int64_t clock_at(const struct decide *, const struct rule_state *, int64_t tick);
+void clock_set(struct decide *, struct rule_state *, int64_t clock);
+/* The tick at which the clock reaches `at` without an event; INT64_MAX: never. */
+int64_t clock_reaches(const struct decide *, const struct rule_state *, int64_t at);
+/* Tick deadlines of the rule wait until then: its sources are catching up. */
+int64_t clock_hold(const struct decide *, const struct rule_state *);
+
+/* ---- one evaluation (eval.c) ---- */
+enum result { RESULT_NONE = 0, RESULT_FALSE, RESULT_TRUE, RESULT_UNKNOWN, RESULT_ERROR };
+struct sig_host {
+	struct host	 host;
+	const struct decide *d;
+	const struct signal_spec *spec;
+	uint32_t	 root;
+	int64_t		 clock;
+};
+struct ctx {
+	struct decide	*d;
+	struct rule_state *rs;
+	const struct rule *rule;
+	struct keyed	*k;		/* NULL: no state yet */
+	struct str	 key;
+	const struct event *event;	/* NULL: the kept one, or none */
+	const struct last_cell *last;	/* the kept event; NULL: none */
+	struct value	*fields;
+	struct value	 vars[RVAR_SIGNALS + RULE_SIGNALS_MAX];
+	struct sig_host	 sig[RULE_SIGNALS_MAX];
+	struct str	 model;		/* resolved; empty: none */
+	int64_t		 clock, due_ms, wall, tick;
+	uint8_t		 depth;
+	struct trace	*trace;
+};
+/* ctx_init() with an event, a kept one (last) or neither; then vars by rs->needs. */
+void ctx_init(struct decide *, struct ctx *, struct rule_state *, struct str key);
+void ctx_event(struct ctx *, const struct event *);
+void ctx_kept(struct ctx *, struct keyed *last);
+void ctx_due(struct ctx *, int64_t due_ms);
+void ctx_vars(struct ctx *, struct keyed *, int64_t clock, uint32_t needs);
+struct value ctx_eval(struct ctx *, const struct prog *);
+enum result ctx_test(struct ctx *, const struct prog *);	/* NULL: true */
+struct value ctx_params(struct ctx *);			/* MAP or ERROR */
+struct str ctx_model(struct ctx *);			/* of the rule's own model: */
+void ctx_events_json(struct ctx *, GString *out);
+struct str value_key(struct value, struct arena *);	/* {NULL,0}: no key */
+
+/* ---- the last event of a key (last.c) ---- */
+void last_keep(struct decide *, const uint8_t *owner, struct str key,
+    const struct event *, int64_t t_ms, const uint32_t *reads, uint32_t n, int64_t ttl_ms);
+/* Fills fields from a kept event; the previous ones of the scratch are cleared. */
+void last_fields(struct ctx *, const struct last_cell *);
+void last_put(struct ctx *, uint32_t field, struct value);
+struct last_view { struct str id, source, type, subject; int64_t time_ms; };
+struct last_view last_view(const struct last_cell *);
+struct value last_value(const struct last_cell *, struct arena *);	/* MAP, data nested */
+
+/* ---- suppressors and decision rows (suppress.c) ---- */
+enum asked { ASKED_NOT = 0, ASKED_PASSED, ASKED_BLOCKED };
+struct check {			/* what each suppressor said; by enum suppressor */
+	uint8_t		 asked[SUPP_MAX];
+	struct str	 numbers[SUPP_MAX];
+	enum suppressor	 by;		/* 0: nothing blocks */
+	int64_t		 end;		/* tick at which that ends; INT64_MAX: unknown */
+	struct str	 dedupe;	/* the value of dedupe.key; p NULL: none */
+	bool		 dedupe_error;
+};
+void suppress_ask(struct ctx *, struct check *, bool force);
+/* One row, or one more in the minute's count: the row's id, or 0.  `id` 0: the next. */
+uint64_t decision_write(struct decide *, const struct decision_row *);
+uint64_t decision_next(struct decide *);
+void decision_give_back(struct decide *, uint64_t id);	/* the last one: no row */
+void decision_flush(struct decide *, struct rule_state *);
+bool decision_counts_only(const struct decide *, const struct rule_state *,
+    enum suppressor, enum outcome);
+void dedupe_store(struct decide *, struct rule_state *, struct str value,
+    uint64_t decision, bool observed);
+void dedupe_forget_observed(struct decide *, struct rule_state *);
+
+/* ---- what an input does (decide.c and rule_*.c) ---- */
+enum job_kind { JOB_EVENT = 1, JOB_SAMPLES, JOB_KEYS, JOB_CLOCK, JOB_DUE,
+	JOB_TRIGGER };
+enum phase { PHASE_BEFORE = 1, PHASE_BODY, PHASE_AT };
+struct delivery {		/* one event for one key */
+	struct str	 key;
+	uint32_t	 selector;
+	int64_t		 t_ms;
+	int64_t		 mark;		/* the selector's watermark before it */
+	struct keyed	*k;
+};
+struct trigger {
+	struct rule_state *rs;
+	struct str	 key, actor;
+	struct value	 params;
+	bool		 force;
+};
+struct job {			/* one rule's share of the input */
+	enum job_kind	 kind;
+	enum phase	 phase;
+	struct rule_state *rs;
+	bool		 has_clock;
+	int64_t		 clock;		/* the rule's clock that the input moves to */
+	struct delivery	*v;		/* EVENT, SAMPLES, KEYS */
+	uint32_t	 n, cap, i;
+	bool		 begun;		/* the body's samples were added */
+	int64_t		*due;		/* DUE */
+	const struct trigger *trigger;
+};
+struct pending {		/* the emission that is out for admission */
+	bool		 open;
+	struct ctx	 ctx;
+	struct check	 check;
+	struct keyed	*k;
+	enum job_kind	 kind;
+};
+struct decide {
+	struct cells	*cells;
+	struct facts	*facts;
+	struct ruleset	*rules;
+	uint32_t	 meta;
+	GHashTable	*index;		/* struct keyed, by itself */
+	GPtrArray	*all;		/* struct rule_state, by id ascending */
+	struct rule_state **by_rule;	/* by rule->index */
+	GPtrArray	*sels, *sigs;	/* struct sel_state, struct sig_share */
+	GArray		*sources;	/* uint32_t: source_cell */
+	struct heap	 tick, wall;
+	struct due	 sweep;
+	int64_t		 cursor_max;	/* of any schedule, or later */
+	bool		 clocks_stale;
+	bool		 unstarted;	/* loaded or used, no time seen yet */
+	GPtrArray	*told;		/* struct rule_state whose row is to be written */
+	GHashTable	*by_uid, *by_id;	/* lookups only */
+	/* the input being decided */
+	const struct input *in;
+	uint64_t	 seq;
+	int64_t		 now_tick, now_wall;
+	struct arena	*arena;
+	struct decided	*out;
+	const struct dispatch_hit *hits;
+	uint32_t	 hits_n, hits_i;
+	GArray		*triggers;	/* struct trigger */
+	uint32_t	 triggers_i;
+	struct job	 job;
+	bool		 working;
+	struct pending	 pending;
+	struct value	*scratch;	/* fields of kept events, by plan; zeroed between */
+	uint32_t	*scratch_set;	/* which of them are set */
+	uint32_t	 scratch_n, scratch_cap;
+	GByteArray	*bytes;
+	GString		*text;
+};
+static inline const struct key_cell *key_get(const struct decide *d, const struct keyed *k)
+{
+	return cells_get(d->cells, k->cell);
+}
+static inline struct key_cell *key_touch(struct decide *d, const struct keyed *k)
+{
+	return cells_touch(d->cells, k->cell);
+}
+static inline const struct rule_cell *rule_get(const struct decide *d,
+    const struct rule_state *rs)
+{
+	return cells_get(d->cells, rs->cell);
+}
+/* rule_event.c */
+bool event_job_begin(struct decide *, uint32_t *hit);	/* from d->hits; false: no job */
+bool event_body(struct decide *, struct job *, struct emission *);
+void delivery_keep(struct decide *, struct rule_state *, const struct delivery *);
+/* rule_signal.c */
+void signal_samples(struct decide *, struct job *);
+void signal_ctx(struct decide *, struct ctx *, struct rule_state *, struct keyed *,
+    int64_t clock);
+bool signal_evaluate(struct decide *, struct rule_state *, struct keyed *, int64_t clock,
+    struct emission *);
+void signal_settled(struct decide *, struct rule_state *, struct keyed *);
+void key_arm(struct decide *, struct rule_state *, struct keyed *);
+struct keyed *key_new(struct decide *, struct rule_state *, struct str key);
+struct machine_config machine_config_of(const struct rule *);
+uint32_t signal_root(const struct decide *, const struct rule_state *, uint32_t signal,
+    struct str key);
+/* rule_schedule.c */
+void schedule_job_begin(struct decide *, struct rule_state *);
+bool schedule_body(struct decide *, struct job *, struct emission *);
+void schedule_use(struct decide *, struct rule_state *, const struct rule *old);
+void schedule_enable(struct decide *, struct rule_state *);	/* no time it was off */
+void schedule_clocks(struct decide *);		/* wall went back; cursors without a time */
+void schedule_row(struct decide *, const struct rule_state *, int64_t due_ms,
+    const char *outcome);
+void schedule_arm(struct decide *, struct rule_state *);
+/* emit.c: from a true condition to an emission.  False: it was stopped here. */
+bool emit(struct decide *, struct ctx *, struct keyed *, enum job_kind,
+    const struct trigger *, struct emission *);
+void emit_error(struct ctx *, struct keyed *, enum job_kind, struct str what);
+bool trigger_body(struct decide *, struct job *, struct emission *);
+/* trace.c */
+struct outcome_view {
+	enum outcome	 outcome;	/* 0: nothing happened */
+	uint64_t	 decision;
+	struct str	 run_id, error, actor;
+	bool		 again;		/* evaluated again, for explain */
+};
+struct str trace_json(struct ctx *, const struct check *, const struct outcome_view *,
+    struct str *ret_why);
+const struct trace_row *trace_left(const struct trace *, uint32_t row);
+bool trace_is_leaf(const struct trace *, uint32_t row);
+/* why.c */
+void why_print(struct ctx *, const struct check *, const struct outcome_view *,
+    const struct prog *, const struct trace *, GString *out);
+void span_print(int64_t ms, GString *out);		/* "11h40m" */
+#endif

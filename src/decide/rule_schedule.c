@@ -1,0 +1,335 @@
+/* Schedules: due times in wall time, each decided once or skipped with its reason.
+ *
+ *	closed <= cursor		both due times
+ *	  |          |
+ *	--x--x--x----x--------x---->	up to closed: settled for ever
+ *					up to cursor: dealt with; open again when wall goes
+ *					back, unless in decided[]
+ *
+ * Invariants
+ *   (1) The cursor belongs to the schedule's definition (its hash); an edit begins a
+ *       new one at the time of the edit, so it never fires at once.
+ *   (2) decided[] holds what was decided after `closed`; when it is full its oldest
+ *       member becomes `closed`.  So a due time that fired never fires again.
+ *   (3) One input decides at most DUE_MAX due times; the rest stay due, and are the
+ *       next input's.
+ *
+ * A due time is missed when it comes more than MISSED_MS after its (jittered) time;
+ * catch_up says what becomes of those.
+ */
+#include "base/time.h"
+#include "decide/priv.h"
+
+#define DUE_MAX 100
+#define ROWS_MAX 100
+#define SEARCH_MAX 100000
+#define MISSED_MS 60000
+
+static const struct schedule_cell *get(const struct decide *d, const struct rule_state *rs)
+{
+	return rs->schedule ? cells_get(d->cells, rs->schedule) : NULL;
+}
+
+static struct schedule_cell *touch(struct decide *d, const struct rule_state *rs)
+{
+	return cells_touch(d->cells, rs->schedule);
+}
+
+static int64_t starts(const struct rule_state *rs, int64_t due)
+{
+	return due + schedule_jitter(rs->uid, due, rs->rule->jitter_ms);
+}
+
+static bool is_decided(const struct schedule_cell *s, int64_t due)
+{
+	for (uint32_t i = 0; i < s->decided_n; i++)
+		if (s->decided[i] == due)
+			return true;
+	return false;
+}
+
+/* The first due time after `t` that was not decided. */
+static int64_t next_open(const struct rule_state *rs, const struct schedule_cell *s,
+    int64_t t)
+{
+	do
+		t = schedule_next(rs->rule->schedule, t);
+	while (t != INT64_MAX && is_decided(s, t));
+	return t;
+}
+
+static void set_decided(struct schedule_cell *s, int64_t due)
+{
+	uint32_t i;
+
+	if (s->decided_n == DECIDED_MAX) {
+		s->closed = MAX(s->closed, s->decided[0]);
+		memmove(s->decided, s->decided + 1, --s->decided_n * sizeof(due));
+	}
+	for (i = s->decided_n; i > 0 && s->decided[i - 1] > due; i--)
+		s->decided[i] = s->decided[i - 1];
+	s->decided[i] = due;
+	s->decided_n++;
+}
+
+void schedule_arm(struct decide *d, struct rule_state *rs)
+{
+	const struct schedule_cell *s = get(d, rs);
+	int64_t at = INT64_MAX, due;
+
+	if (s && s->has_cursor && rs->rule && rs->rule->kind == RULE_SCHEDULE) {
+		due = next_open(rs, s, s->cursor);
+		at = due == INT64_MAX ? due : starts(rs, due);
+		d->cursor_max = MAX(d->cursor_max, s->cursor);
+	}
+	heap_set(&d->wall, &rs->sched, at);
+}
+
+static void begin_at(struct decide *d, struct rule_state *rs, int64_t wall)
+{
+	struct schedule_cell *s = touch(d, rs);
+
+	s->has_cursor = 1;
+	s->cursor = s->closed = wall;
+	s->decided_n = 0;
+	schedule_arm(d, rs);
+}
+
+static void hash_text(const uint8_t hash[16], char ret[33])
+{
+	for (int i = 0; i < 16; i++)
+		g_snprintf(ret + 2 * i, 3, "%02x", hash[i]);
+}
+
+static void row_add(struct decide *d, const struct rule_state *rs, const uint8_t *hash,
+    int64_t due, const char *outcome)
+{
+	struct decided *o = d->out;
+	char hex[33];
+
+	hash_text(hash, hex);
+	o->dues = arena_grow(d->arena, o->dues, o->dues_n, &o->dues_cap, sizeof(*o->dues));
+	o->dues[o->dues_n++] = (struct due_row){ .rule_id = rs->id, .due_ms = due,
+		.schedule = arena_str(d->arena, str_of(hex)),
+		.outcome = arena_str(d->arena, str_of(outcome)) };
+}
+
+void schedule_row(struct decide *d, const struct rule_state *rs, int64_t due,
+    const char *outcome)
+{
+	row_add(d, rs, rs->rule->schedule_hash, due, outcome);
+}
+
+/* ---- skipping ---- */
+
+struct skips {
+	uint32_t	 n;
+	int64_t		 first, last;
+	const char	*why;		/* of the last one */
+};
+
+static void skip(struct decide *d, const struct rule_state *rs, const uint8_t *hash,
+    int64_t due, const char *why, struct skips *k)
+{
+	char outcome[48];
+
+	g_snprintf(outcome, sizeof(outcome), "skipped(%s)", why);
+	if (k->n < ROWS_MAX)
+		row_add(d, rs, hash, due, outcome);
+	if (!k->n++)
+		k->first = due;
+	k->last = due;
+	k->why = why;
+}
+
+/* One decision for all that an input skipped. */
+static void skips_write(struct decide *d, struct rule_state *rs, const struct skips *k)
+{
+	char a[TIME_TEXT], b[TIME_TEXT];
+	struct decision_row row = { .rule_id = rs->id, .outcome = OUTCOME_SUPPRESSED,
+		.by = SUPP_SKIPPED, .due_ms = k->last, .count = k->n, .trace = STR("{}") };
+
+	if (!k->n)
+		return;
+	if (k->n == 1)
+		row.reason = arena_printf(d->arena, "due time %s skipped: %s",
+		    time_print(k->first, a), k->why);
+	else
+		row.reason = arena_printf(d->arena, "%u due times from %s to %s skipped: %s",
+		    k->n, time_print(k->first, a), time_print(k->last, b), k->why);
+	decision_write(d, &row);
+}
+
+/* Why this due time is skipped at this wall; NULL: it is decided. */
+static const char *skipped(const struct decide *d, const struct rule_state *rs, int64_t due,
+    bool newest)
+{
+	const struct rule *r = rs->rule;
+
+	if (r->deadline_ms && d->now_wall - due > r->deadline_ms)
+		return "deadline";
+	if (d->now_wall - starts(rs, due) <= MISSED_MS || r->catch_up == CATCH_UP_ALL)
+		return NULL;
+	return r->catch_up == CATCH_UP_LAST && newest ? NULL : "missed";
+}
+
+static void count_off(struct decide *d, struct rule_state *rs)
+{
+	struct decision_row row = { .rule_id = rs->id, .outcome = OUTCOME_SUPPRESSED,
+		.by = SUPP_DISABLED, .count = 1 };
+
+	decision_write(d, &row);
+}
+
+void schedule_job_begin(struct decide *d, struct rule_state *rs)
+{
+	struct schedule_cell *s = touch(d, rs);
+	struct job *j = &d->job;
+	struct skips skips = { 0 };
+	bool off = rule_off(d, rs);
+	int64_t due = next_open(rs, s, s->cursor);
+
+	*j = (struct job){ .rs = rs, .kind = JOB_DUE, .phase = PHASE_BODY };
+	j->due = ARENA_ARRAY(d->arena, int64_t, DUE_MAX);
+	for (uint32_t i = 0; i < SEARCH_MAX && j->n < DUE_MAX; i++) {
+		int64_t next;
+		const char *why;
+
+		if (due == INT64_MAX || starts(rs, due) > d->now_wall)
+			break;
+		next = next_open(rs, s, due);
+		why = skipped(d, rs, due, next == INT64_MAX || starts(rs, next) > d->now_wall);
+		s->cursor = due;
+		if (off)
+			count_off(d, rs);
+		else if (why)
+			skip(d, rs, rs->rule->schedule_hash, due, why, &skips);
+		else
+			j->due[j->n++] = due;
+		due = next;
+	}
+	skips_write(d, rs, &skips);
+	schedule_arm(d, rs);
+}
+
+/* ---- deciding ---- */
+
+static bool decide_due(struct decide *d, struct rule_state *rs, int64_t due,
+    struct emission *em)
+{
+	uint8_t owner[OWNER_BYTES];
+	struct keyed *k;
+	struct ctx c;
+	enum result res;
+
+	owner_of_id(rs->id, owner);
+	k = keyed_find(d, CELL_KEY, owner, STR(""));
+	if (!k)
+		k = key_new(d, rs, STR(""));
+	keyed_use(d, k);
+	ctx_init(d, &c, rs, k->key);
+	ctx_due(&c, due);
+	ctx_vars(&c, k, due, rs->needs);
+	res = ctx_test(&c, rs->rule->when);
+	rs->count.fate[FATE_EVALUATED]++;
+	if (res != key_get(d, k)->result)
+		key_touch(d, k)->result = (uint8_t)res;
+	if ((res == RESULT_UNKNOWN && rs->rule->on_nodata == POLICY_TRUE) ||
+	    (res == RESULT_ERROR && rs->rule->on_error == POLICY_TRUE))
+		res = RESULT_TRUE;
+	if (res == RESULT_TRUE)
+		return emit(d, &c, k, JOB_DUE, NULL, em);
+	if (res == RESULT_ERROR)
+		emit_error(&c, k, JOB_DUE, STR("when"));
+	else
+		schedule_row(d, rs, due, res == RESULT_FALSE ? "false" : "unknown");
+	return false;
+}
+
+bool schedule_body(struct decide *d, struct job *j, struct emission *em)
+{
+	while (j->i < j->n) {
+		int64_t due = j->due[j->i++];
+
+		set_decided(touch(d, j->rs), due);
+		if (decide_due(d, j->rs, due, em))
+			return true;
+	}
+	return false;
+}
+
+/* ---- edits and clocks ---- */
+
+static void skip_edited(struct decide *d, struct rule_state *rs, const struct rule *old)
+{
+	const struct schedule_cell *s = get(d, rs);
+	struct skips skips = { 0 };
+	int64_t due = s->cursor;
+
+	for (uint32_t i = 0; i < SEARCH_MAX; i++) {
+		due = schedule_next(old->schedule, due);
+		if (due > d->now_wall)
+			break;
+		if (!is_decided(s, due))
+			skip(d, rs, s->hash, due, "edited", &skips);
+	}
+	skips_write(d, rs, &skips);
+}
+
+void schedule_use(struct decide *d, struct rule_state *rs, const struct rule *old)
+{
+	const struct rule *r = rs->rule;
+	const struct schedule_cell *s = get(d, rs);
+	struct schedule_cell *w;
+
+	if (r->kind != RULE_SCHEDULE) {
+		if (s)
+			cells_drop(d->cells, rs->schedule);
+		rs->schedule = 0;
+		heap_set(&d->wall, &rs->sched, INT64_MAX);
+		return;
+	}
+	if (s && memcmp(s->hash, r->schedule_hash, 16) == 0) {
+		schedule_arm(d, rs);
+		return;
+	}
+	if (s && s->has_cursor && old && old->schedule && d->out && !rule_get(d, rs)->off)
+		skip_edited(d, rs, old);
+	if (!s)
+		rs->schedule = cells_add(d->cells, CELL_SCHEDULE, sizeof(*w));
+	w = touch(d, rs);
+	*w = (struct schedule_cell){ .rule_id = rs->id };
+	memcpy(w->hash, r->schedule_hash, 16);
+	if (d->out)
+		begin_at(d, rs, d->now_wall);
+}
+
+void schedule_enable(struct decide *d, struct rule_state *rs)
+{
+	struct schedule_cell *s = touch(d, rs);
+
+	if (!d->out)
+		s->has_cursor = 0;
+	else if (s->cursor < d->now_wall)
+		s->cursor = d->now_wall;
+	schedule_arm(d, rs);
+}
+
+void schedule_clocks(struct decide *d)
+{
+	if (!d->unstarted && d->now_wall >= d->cursor_max)
+		return;
+	d->cursor_max = INT64_MIN;
+	for (uint32_t i = 0; d->rules && i < d->rules->rules_n; i++) {
+		struct rule_state *rs = d->by_rule[i];
+		const struct schedule_cell *s = get(d, rs);
+
+		if (!s || rs->rule->kind != RULE_SCHEDULE)
+			continue;
+		if (!s->has_cursor)
+			begin_at(d, rs, d->now_wall);
+		else if (s->cursor > MAX(d->now_wall, s->closed))
+			touch(d, rs)->cursor = MAX(d->now_wall, s->closed);
+		schedule_arm(d, rs);
+	}
+}

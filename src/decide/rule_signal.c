@@ -1,0 +1,307 @@
+/* Signal rules: samples into windows, and the evaluation of one key.
+ *
+ * A key is evaluated at each of its events and at every instant at which its answer
+ * can change without one.  Those instants are a function of the key's cells:
+ *
+ *	rule's clock	`for`, keep_firing_for, pane expiry, age
+ *	tick		wake_at: refire, every, the end of a suppressor, a fact that changed
+ *
+ * Invariants
+ *   (1) After an evaluation at clock c and tick t, the key's deadlines are later than
+ *       c and t; so running what is due always ends.
+ *   (2) An evaluation of the same state at the same clocks changes nothing more.
+ */
+#include "decide/priv.h"
+
+struct machine_config machine_config_of(const struct rule *r)
+{
+	return (struct machine_config){ .for_ms = r->for_ms, .keep_ms = r->keep_ms,
+		.refire_ms = r->refire_ms, .cooldown_ms = r->cooldown_ms };
+}
+
+struct keyed *key_new(struct decide *d, struct rule_state *rs, struct str key)
+{
+	uint8_t owner[OWNER_BYTES];
+	struct keyed *k;
+	struct key_cell *c;
+
+	owner_of_id(rs->id, owner);
+	k = keyed_add(d, CELL_KEY, owner, key, sizeof(*c), 0, rs->rule->key_ttl_ms);
+	c = key_touch(d, k);
+	c->wake_at = INT64_MAX;
+	c->since_ms = d->now_wall;
+	if (rs->rule->kind == RULE_SIGNAL && rs->rule->every_ms)
+		c->every_at = d->now_tick + rs->rule->every_ms;
+	return k;
+}
+
+static struct keyed *signal_of(const struct decide *d, const struct rule_state *rs,
+    uint32_t i, struct str key)
+{
+	return keyed_find(d, CELL_SIGNAL, rs->sig[i]->owner, key);
+}
+
+uint32_t signal_root(const struct decide *d, const struct rule_state *rs, uint32_t i,
+    struct str key)
+{
+	const struct keyed *k = signal_of(d, rs, i, key);
+
+	return k ? ((const struct signal_cell *)cells_get(d->cells, k->cell))->root : 0;
+}
+
+static struct keyed *signal_make(struct decide *d, struct rule_state *rs, uint32_t i,
+    struct str key)
+{
+	const struct signal_spec *spec = &rs->rule->signals[i].spec;
+	struct keyed *k = signal_of(d, rs, i, key);
+	struct signal_cell *c;
+	uint32_t root;
+
+	if (k) {
+		keyed_use(d, k);
+		return k;
+	}
+	k = keyed_add(d, CELL_SIGNAL, rs->sig[i]->owner, key, sizeof(*c), 0,
+	    rs->rule->key_ttl_ms);
+	root = signal_new(spec, d->cells);
+	c = cells_touch(d->cells, k->cell);
+	c->root = root;
+	c->window = (uint8_t)spec->window;
+	c->exact = spec->exact;
+	return k;
+}
+
+static enum signal_fate add_sample(struct decide *d, struct rule_state *rs, uint32_t i,
+    const struct delivery *v, struct ctx *c)
+{
+	const struct rule_signal *s = &rs->rule->signals[i];
+	struct keyed *k = signal_make(d, rs, i, v->key);
+	struct signal_cell *sc = cells_touch(d->cells, k->cell);
+	enum signal_fate fate = SIGNAL_INVALID;
+	double x = 1;
+
+	if (sc->last_seq == d->seq)	/* another rule added it */
+		return (enum signal_fate)sc->fate;
+	if (!s->value || value_number(ctx_eval(c, s->value), &x))
+		fate = signal_add(&s->spec, d->cells, sc->root, v->t_ms, x, v->mark);
+	sc->last_seq = d->seq;
+	sc->fate = (uint16_t)fate;
+	return fate;
+}
+
+/* One fate for the event: what any signal took counts as evaluated. */
+static enum rule_fate worst_of(uint32_t taken, uint32_t late, uint32_t other)
+{
+	if (taken || (!late && !other))
+		return FATE_EVALUATED;
+	return late ? FATE_LATE : FATE_INVALID;
+}
+
+void signal_samples(struct decide *d, struct job *j)
+{
+	for (uint32_t n = 0; n < j->n; n++) {
+		const struct delivery *v = &j->v[n];
+		struct rule_state *rs = j->rs;
+		uint32_t taken = 0, late = 0, other = 0;
+		struct ctx c;
+
+		ctx_init(d, &c, rs, v->key);
+		ctx_event(&c, d->in->event);
+		ctx_vars(&c, v->k, j->clock, 0);
+		for (uint32_t i = 0; i < rs->rule->signals_n; i++) {
+			enum signal_fate f;
+
+			if (rs->rule->signals[i].from != v->selector)
+				continue;
+			f = add_sample(d, rs, i, v, &c);
+			taken += f == SIGNAL_TAKEN;
+			late += f == SIGNAL_LATE;
+			other += f == SIGNAL_INVALID || f == SIGNAL_FULL;
+		}
+		rs->count.fate[worst_of(taken, late, other)]++;
+		delivery_keep(d, rs, v);
+	}
+}
+
+/* ---- deadlines of a key ---- */
+
+static int64_t clock_due(const struct decide *d, const struct rule_state *rs,
+    const struct keyed *k)
+{
+	const struct key_cell *c = key_get(d, k);
+	struct machine_config cfg = machine_config_of(rs->rule);
+	int64_t clock = rule_get(d, rs)->clock, next = machine_clock_due(&c->m, &cfg);
+
+	if (next <= clock)		/* asked already: no data, or kept */
+		next = INT64_MAX;
+	for (uint32_t i = 0; i < rs->rule->signals_n; i++) {
+		uint32_t root = signal_root(d, rs, i, k->key);
+		int64_t t = root ? signal_next_change(&rs->rule->signals[i].spec, d->cells,
+		    root, clock) : INT64_MAX;
+
+		next = MIN(next, MAX(t, clock + 1));
+	}
+	return next;
+}
+
+void key_arm(struct decide *d, struct rule_state *rs, struct keyed *k)
+{
+	int64_t clock = INT64_MAX, tick = INT64_MAX;
+
+	if (rs->rule && rs->rule->kind == RULE_SIGNAL && !rule_off(d, rs)) {
+		const struct key_cell *c = key_get(d, k);
+
+		if (rule_get(d, rs)->anchored)
+			clock = clock_due(d, rs, k);
+		if (c->wake_at != INT64_MAX)
+			tick = MAX(c->wake_at, clock_hold(d, rs));
+	}
+	if (!k->clock.pos || k->clock.at != clock) {
+		const struct due *top = heap_top(&rs->clock);
+		bool first = top == &k->clock || !top || clock < top->at;
+
+		heap_set(&rs->clock, &k->clock, clock);
+		if (first)
+			rs->clock_stale = d->clocks_stale = true;
+	}
+	heap_set(&d->tick, &k->tick, tick);
+}
+
+static int64_t next_every(int64_t at, int64_t every, int64_t now)
+{
+	return at > now ? at : at + ((now - at) / every + 1) * every;
+}
+
+/* When tick alone asks for the next evaluation. */
+static void set_wake(struct decide *d, struct rule_state *rs, struct keyed *k)
+{
+	const struct key_cell *c = key_get(d, k);
+	struct machine_config cfg = machine_config_of(rs->rule);
+	int64_t now = d->now_tick, wake = machine_tick_due(&c->m, &cfg), every = 0;
+
+	if (wake <= now)
+		wake = INT64_MAX;
+	if (rs->rule->every_ms) {
+		every = next_every(c->every_at ? c->every_at : now, rs->rule->every_ms, now);
+		wake = MIN(wake, every);
+	}
+	if (c->m.owed && c->release_at > now)
+		wake = MIN(wake, c->release_at);
+	if (c->wake_at != wake || c->every_at != every) {
+		struct key_cell *w = key_touch(d, k);
+
+		w->wake_at = wake;
+		w->every_at = every;
+	}
+}
+
+/* ---- evaluating ---- */
+
+static enum machine_input by_policy(enum policy p)
+{
+	return p == POLICY_TRUE ? MACHINE_TRUE : p == POLICY_FALSE ? MACHINE_FALSE :
+	    MACHINE_KEEP;
+}
+
+static enum machine_input input_of(struct ctx *c, bool latched, enum result *ret)
+{
+	const struct rule *r = c->rule;
+	bool recover = latched && r->recover;
+	enum result res = ctx_test(c, recover ? r->recover : r->when);
+
+	*ret = res;
+	if (res == RESULT_UNKNOWN)
+		return by_policy(r->on_nodata);
+	if (res == RESULT_ERROR)
+		return by_policy(r->on_error);
+	return (res == RESULT_TRUE) != recover ? MACHINE_TRUE : MACHINE_FALSE;
+}
+
+static void store_machine(struct decide *d, struct keyed *k, const struct machine *m,
+    enum result res)
+{
+	const struct key_cell *c = key_get(d, k);
+	struct key_cell *w;
+
+	if (memcmp(&c->m, m, sizeof(*m)) == 0 && c->result == res)
+		return;
+	w = key_touch(d, k);
+	if (m->state != w->m.state)
+		w->since_ms = d->now_wall;
+	if (m->state == MACHINE_INACTIVE)
+		w->blocked = w->slot = 0;
+	w->m = *m;
+	w->result = (uint8_t)res;
+}
+
+/* What was stopped by a full pipeline is not asked again before a slot is free. */
+static bool may_ask(const struct key_cell *c, struct ctx *ctx)
+{
+	if (!c->m.owed)
+		return true;
+	if (c->blocked == SUPP_CONCURRENCY && !c->slot)
+		return false;
+	return !ctx->rule->recover || ctx_test(ctx, ctx->rule->when) == RESULT_TRUE;
+}
+
+static void advance_windows(struct decide *d, struct rule_state *rs, struct keyed *k,
+    int64_t clock)
+{
+	for (uint32_t i = 0; i < rs->rule->signals_n; i++) {
+		uint32_t root = signal_root(d, rs, i, k->key);
+
+		if (root)
+			signal_advance(&rs->rule->signals[i].spec, d->cells, root, clock);
+	}
+}
+
+void signal_ctx(struct decide *d, struct ctx *c, struct rule_state *rs, struct keyed *k,
+    int64_t clock)
+{
+	ctx_init(d, c, rs, k->key);
+	if (rs->rule->selectors_n == 1)
+		ctx_kept(c, keyed_find(d, CELL_LAST, rs->sel[0]->hash, k->key));
+	ctx_vars(c, k, clock, rs->needs);
+}
+
+/* Which model's facts it read, so that a change of theirs finds it. */
+static void keep_model(struct decide *d, struct keyed *k, const struct ctx *c)
+{
+	uint64_t h = hash64(HASH64, c->model.p, c->model.len);
+
+	if (c->model.len && key_get(d, k)->model != h)
+		key_touch(d, k)->model = h;
+}
+
+bool signal_evaluate(struct decide *d, struct rule_state *rs, struct keyed *k,
+    int64_t clock, struct emission *em)
+{
+	struct machine_config cfg = machine_config_of(rs->rule);
+	struct machine m = key_get(d, k)->m;
+	uint8_t before = key_get(d, k)->result;
+	enum machine_input in;
+	enum result res;
+	struct ctx c;
+	bool wants, out = false;
+
+	advance_windows(d, rs, k, clock);
+	signal_ctx(d, &c, rs, k, clock);
+	keep_model(d, k, &c);
+	in = input_of(&c, machine_latched(&m), &res);
+	wants = machine_step(&m, &cfg, in, clock, d->now_tick);
+	store_machine(d, k, &m, res);
+	if (res == RESULT_ERROR && before != RESULT_ERROR)
+		emit_error(&c, k, JOB_KEYS, STR("when"));
+	if (wants && may_ask(key_get(d, k), &c))
+		out = emit(d, &c, k, JOB_KEYS, NULL, em);
+	set_wake(d, rs, k);
+	key_arm(d, rs, k);
+	return out;
+}
+
+/* After the answer to an emission: the deadlines that it moved. */
+void signal_settled(struct decide *d, struct rule_state *rs, struct keyed *k)
+{
+	set_wake(d, rs, k);
+	key_arm(d, rs, k);
+}
