@@ -21,6 +21,8 @@
 	{ name, OPT_NODE, OPT_EXPR, NULL, 0, 0, NULL, offsetof(struct s, field), NULL, doc }
 #define SPAN(s, name, field, fallback, doc) \
 	{ name, OPT_DURATION, 0, fallback, 0, EVER, NULL, offsetof(struct s, field), NULL, doc }
+#define TIME(s, name, field, min, doc) \
+	{ name, OPT_DURATION, 0, NULL, min, EVER, NULL, offsetof(struct s, field), NULL, doc }
 #define WORD(s, name, field, fallback, words, doc) \
 	{ name, OPT_ENUM, 0, fallback, 0, 0, words, offsetof(struct s, field), NULL, doc }
 #define COUNT(s, name, field, fallback, min, max, doc) \
@@ -155,18 +157,18 @@ const struct option signal_options[] = {
 	TEXT(signal_keys, "from", from, "name of the selector"),
 	EXPR(signal_keys, "value", value,
 	    "expression of the sample's number; without it events are counted"),
-	SPAN(signal_keys, "over", over_ms, "0", "sliding window of this length"),
-	SPAN(signal_keys, "tumbling", tumbling_ms, "0",
+	TIME(signal_keys, "over", over_ms, 1, "sliding window of this length"),
+	TIME(signal_keys, "tumbling", tumbling_ms, 1,
 	    "windows of this length one after another, aligned to the epoch"),
-	COUNT(signal_keys, "last", last, "0", 0, 10000, "window of this many samples"),
+	COUNT(signal_keys, "last", last, NULL, 1, 10000, "window of this many samples"),
 	WORD(signal_keys, "since", since, NULL, "last_success",
 	    "everything since the newest run that did not fail was created"),
 	COUNT(signal_keys, "min_count", min_count, "1", 1, 1000000000,
 	    "with fewer samples the signal has no data"),
 	WORD(signal_keys, "resolution", resolution, NULL, "exact",
 	    "keep every sample of a sliding window instead of 60 panes"),
-	COUNT(signal_keys, "max_samples", max_samples, "0", 0, 1000000,
-	    "samples kept with resolution: exact; 0: 10,000"),
+	COUNT(signal_keys, "max_samples", max_samples, NULL, 1, 1000000,
+	    "samples kept with resolution: exact, default 10,000"),
 	TEXT(signal_keys, "timezone", timezone,
 	    "tumbling windows are aligned to this zone's midnight (zones with one offset)"),
 	SPAN(signal_keys, "offset", offset_ms, "0", "shift of tumbling windows"),
@@ -183,7 +185,7 @@ const struct option signal_options[] = {
 
 const struct option schedule_options[] = {
 	TEXT(schedule_keys, "cron", cron, "five fields or @daily and its like"),
-	SPAN(schedule_keys, "every", every_ms, "0", "interval, counted from the epoch"),
+	TIME(schedule_keys, "every", every_ms, SECOND, "interval, counted from the epoch"),
 	TEXT(schedule_keys, "timezone", timezone, "IANA zone of cron, default UTC"),
 	SPAN(schedule_keys, "jitter", jitter_ms, "0",
 	    "start up to this much later, stable per rule and due time"),

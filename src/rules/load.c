@@ -24,6 +24,14 @@ const struct yaml *load_key(const struct yaml *map, const char *name)
 	return map;
 }
 
+bool load_later(const struct option *rows, const struct yaml *map)
+{
+	for (; rows->name; rows++)
+		if ((rows->flags & OPT_LATER) && yaml_get(map, str_of(rows->name)))
+			return true;
+	return false;
+}
+
 void load_near(struct load *ld, struct diag *d, struct str word, const struct str *words,
     uint32_t n)
 {

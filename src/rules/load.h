@@ -7,7 +7,7 @@
 
 #include "base/arena.h"
 #include "base/diag.h"
-#include "base/yaml.h"
+#include "base/option.h"
 #include "expr/value.h"
 #include "rules/catalog.h"
 
@@ -27,6 +27,8 @@ struct load {
 struct str load_keep(struct load *, struct str);
 /* The key node `name` of a map, or the map itself: where to point at. */
 const struct yaml *load_key(const struct yaml *map, const char *name);
+/* Whether the map has a key that later versions only know (told by options_read). */
+bool load_later(const struct option *, const struct yaml *map);
 /* Adds "did you mean" when a known word is near. */
 void load_near(struct load *, struct diag *, struct str word, const struct str *words,
     uint32_t n);

@@ -24,6 +24,32 @@ void pipeline_unref(struct pipeline *p)
 	arena_free(p->arena);
 }
 
+/* A copy of the map where `key` has this text. */
+static const struct yaml *with_text(struct load *ld, const struct yaml *map, const char *key,
+    struct str text)
+{
+	struct yaml *m = ARENA_NEW(ld->tree, struct yaml), *value, *name;
+	const struct yaml *old = yaml_get(map, str_of(key));
+
+	*m = *map;
+	m->pairs = ARENA_ARRAY(ld->tree, struct yaml_pair, map->n + 1);
+	memcpy(m->pairs, map->pairs, map->n * sizeof *m->pairs);
+	value = ARENA_NEW(ld->tree, struct yaml);
+	*value = (struct yaml){.kind = YAML_SCALAR, .quoted = true,
+		.at = old ? old->at : map->at, .scalar = text};
+	for (uint32_t i = 0; i < m->n; i++) {
+		if (m->pairs[i].value == old) {
+			m->pairs[i].value = value;
+			return m;
+		}
+	}
+	name = ARENA_NEW(ld->tree, struct yaml);
+	*name = *value;
+	name->scalar = str_of(key);
+	m->pairs[m->n++] = (struct yaml_pair){name, value};
+	return m;
+}
+
 static void read_promote(struct names *nm, const struct yaml *y, struct pipeline *p)
 {
 	struct promote_keys k;
@@ -36,6 +62,8 @@ static void read_promote(struct names *nm, const struct yaml *y, struct pipeline
 		return;
 	}
 	nm->where = "promote";
+	if (!yaml_get(y, STR("version")))
+		y = with_text(ld, y, "version", STR("${run.id}"));
 	if (options_read(promote_options, y, &k, ld->tree, ld->diags))
 		p->promotes = names_tmpl(nm, y, false, &p->promote);
 }
@@ -144,32 +172,6 @@ struct pipeline *pipeline_restore(struct str text, const struct catalog *catalog
 	diags_free(ld.diags);
 	arena_free(tree);
 	return p;
-}
-
-/* A copy of the map where `key` has this text. */
-static const struct yaml *with_text(struct load *ld, const struct yaml *map, const char *key,
-    struct str text)
-{
-	struct yaml *m = ARENA_NEW(ld->tree, struct yaml), *value, *name;
-	const struct yaml *old = yaml_get(map, str_of(key));
-
-	*m = *map;
-	m->pairs = ARENA_ARRAY(ld->tree, struct yaml_pair, map->n + 1);
-	memcpy(m->pairs, map->pairs, map->n * sizeof *m->pairs);
-	value = ARENA_NEW(ld->tree, struct yaml);
-	*value = (struct yaml){.kind = YAML_SCALAR, .quoted = true,
-		.at = old ? old->at : map->at, .scalar = text};
-	for (uint32_t i = 0; i < m->n; i++) {
-		if (m->pairs[i].value == old) {
-			m->pairs[i].value = value;
-			return m;
-		}
-	}
-	name = ARENA_NEW(ld->tree, struct yaml);
-	*name = *value;
-	name->scalar = str_of(key);
-	m->pairs[m->n++] = (struct yaml_pair){name, value};
-	return m;
 }
 
 struct pipeline *pipeline_load(struct load *ld, const struct yaml *map, struct str name,

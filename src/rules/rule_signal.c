@@ -62,8 +62,8 @@ static enum signal_window window_of(struct reading *rd, const struct yaml *map,
 		return WINDOW_COUNT;
 	if (k->since)
 		return WINDOW_SINCE;
-	if (!yaml_get(map, STR("session")))
-		BAD(rd->ld, first ? first : map, "a signal needs a window: one of over, tumbling,"
+	if (!first && !load_later(signal_options, map))
+		BAD(rd->ld, map, "a signal needs a window: one of over, tumbling,"
 		    " last and since");
 	return WINDOW_SINCE;
 }

@@ -64,31 +64,31 @@ const struct yaml *steps_merge(struct load *ld, const struct yaml *steps,
 	return all;
 }
 
-static bool read_keys(struct steps *s, const struct yaml *steps)
+static void read_name(struct steps *s, uint32_t i)
 {
-	bool ok = true;
+	const struct yaml *at = yaml_get(s->maps[i], STR("name"));
 
+	s->names[i] = s->keys[i].name;
+	if (!s->names[i].len)
+		return;
+	load_name(s->ld, at, s->names[i], "step");
+	for (uint32_t j = 0; j < i; j++)
+		if (str_is(s->names[i], s->names[j]))
+			BAD(s->ld, at, "there is a step '%.*s' already", STR_ARG(s->names[i]));
+}
+
+static void read_keys(struct steps *s, const struct yaml *steps)
+{
 	for (uint32_t i = 0; i < steps->n; i++) {
-		const struct yaml *map = s->maps[i] = steps->items[i];
-
-		if (map->kind != YAML_MAP) {
-			BAD(s->ld, map, "a step must be a map with a name");
-			return false;
+		s->maps[i] = steps->items[i];
+		if (s->maps[i]->kind != YAML_MAP) {
+			BAD(s->ld, s->maps[i], "a step must be a map with a name");
+			continue;
 		}
-		ok = options_read(step_options, map, &s->keys[i], s->ld->tree, s->ld->diags) && ok;
-		s->names[i] = s->keys[i].name;
-		if (s->names[i].len && !load_name(s->ld, yaml_get(map, STR("name")), s->names[i], "step"))
-			ok = false;
-		for (uint32_t j = 0; j < i && s->names[i].len; j++) {
-			if (str_is(s->names[i], s->names[j])) {
-				BAD(s->ld, yaml_get(map, STR("name")), "there is a step '%.*s' already",
-				    STR_ARG(s->names[i]));
-				ok = false;
-			}
-		}
+		options_read(step_options, s->maps[i], &s->keys[i], s->ld->tree, s->ld->diags);
+		read_name(s, i);
 	}
 	s->n = steps->n;
-	return ok;
 }
 
 static void add_need(struct steps *s, uint32_t at, const struct yaml *y)
@@ -100,7 +100,7 @@ static void add_need(struct steps *s, uint32_t at, const struct yaml *y)
 		BAD(s->ld, y, "'needs' is the name of a step or a list of names");
 		return;
 	}
-	while (i < s->n && !str_is(s->names[i], y->scalar))
+	while (i < s->n && (!s->names[i].len || !str_is(s->names[i], y->scalar)))
 		i++;
 	if (i == s->n) {
 		d = BAD(s->ld, y, "the pipeline has no step '%.*s'", STR_ARG(y->scalar));
@@ -305,7 +305,7 @@ static void read_step(struct names *nm, const struct yaml *map, const struct ste
 		read_gate(nm, map, k, st);
 	else if (k->command || k->executor.len)
 		read_work(nm, map, k, st);
-	else
+	else if (!load_later(step_options, map))
 		BAD(nm->ld, map, "step '%.*s' has no work: expected 'command', 'executor' or 'gate'",
 		    STR_ARG(k->name));
 }
@@ -331,7 +331,8 @@ static void read_sorted(struct steps *s, const uint32_t *order, struct pipeline 
 			done[at * s->n + d->needs[j]] = 1;
 		}
 		s->nm->done = done + (size_t)at * s->n;
-		read_step(s->nm, s->maps[at], &s->keys[at], st);
+		if (s->maps[at]->kind == YAML_MAP)
+			read_step(s->nm, s->maps[at], &s->keys[at], st);
 	}
 	s->nm->done = NULL;
 	p->steps_n = s->n;
@@ -352,8 +353,7 @@ void steps_read(struct names *nm, const struct yaml *steps, struct pipeline *p)
 	s.dag = ARENA_ARRAY(a, struct dag_node, steps->n);
 	s.names = ARENA_ARRAY(a, struct str, steps->n);
 	order = ARENA_ARRAY(a, uint32_t, steps->n);
-	if (!read_keys(&s, steps))
-		return;
+	read_keys(&s, steps);
 	nm->steps = s.names;
 	nm->steps_n = s.n;
 	read_needs(&s);

@@ -1,0 +1,212 @@
+/* What may follow a known name: members, parameters, steps, aggregates.
+ *
+ * The expression compiler leaves these to run time; most are known at load, so a
+ * misspelled one is told with its place and the nearest word. */
+#include "rules/names_check.h"
+
+#define AGGREGATES "count|sum|avg|min|max|last|age"
+#define LATER_AGGREGATES "stddev|first|rate|delta|distinct|quantile|ratio|list|drift|" \
+	"stat|limit|n|over"
+#define STEP_FACT "state|outputs|metrics"
+
+bool names_in(struct str word, const char *words)
+{
+	for (const char *p = words, *end; *p; p = *end ? end + 1 : end) {
+		end = strchrnul(p, '|');
+		if (str_is(word, (struct str){p, (uint32_t)(end - p)}))
+			return true;
+	}
+	return false;
+}
+
+static void near_in(struct names *nm, struct diag *d, struct str word, const char *words)
+{
+	struct str v[16];
+	uint32_t n = 0;
+
+	for (const char *p = words, *end; *p && n < 16; p = *end ? end + 1 : end) {
+		end = strchrnul(p, '|');
+		v[n++] = (struct str){p, (uint32_t)(end - p)};
+	}
+	load_near(nm->ld, d, word, v, n);
+}
+
+static bool ident_byte(char c)
+{
+	return g_ascii_isalnum(c) || c == '_';
+}
+
+/* Where `path` stands in the scalar that is being compiled. */
+static struct span path_at(struct names *nm, const struct str *path, uint32_t n)
+{
+	GString *text = g_string_new(NULL);
+	struct str s = nm->node->scalar;
+	struct span at = nm->node->at;
+
+	for (uint32_t i = 0; i < n; i++)
+		g_string_append_printf(text, "%s%.*s", i ? "." : "", STR_ARG(path[i]));
+	for (uint32_t i = 0; text->len <= s.len && i <= s.len - text->len; i++) {
+		uint32_t end = i + (uint32_t)text->len;
+
+		if (memcmp(s.p + i, text->str, text->len) != 0 ||
+		    (i && (ident_byte(s.p[i - 1]) || s.p[i - 1] == '.')) ||
+		    (end < s.len && ident_byte(s.p[end])))
+			continue;
+		at = yaml_sub(nm->node, nm->ld->diags, i, (uint32_t)text->len);
+		break;
+	}
+	g_string_free(text, true);
+	return at;
+}
+
+struct diag *names_tell(struct names *nm, const struct str *path, uint32_t n,
+    const char *fmt, ...)
+{
+	struct span at = path_at(nm, path, n);
+	struct diag *d = NULL;
+	char msg[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	g_vsnprintf(msg, sizeof msg, fmt, ap);
+	va_end(ap);
+	if (nm->told != at.off + 1)
+		d = diag_add(nm->ld->diags, SEV_ERROR, at, "%s", msg);
+	nm->told = at.off + 1;
+	return d;
+}
+
+void check_member(struct names *nm, const struct name_row *row,
+    const struct str *path, uint32_t n)
+{
+	struct diag *d;
+
+	if (n < 2 || !row->members || names_in(path[1], row->members))
+		return;
+	d = names_tell(nm, path, 2, "'%s' has no member '%.*s'", row->name, STR_ARG(path[1]));
+	near_in(nm, d, path[1], row->members);
+}
+
+void check_vars(struct names *nm, const struct str *path, uint32_t n)
+{
+	const struct value_map *m = nm->vars.tag == VALUE_MAP ? nm->vars.map : NULL;
+	struct str known[64];
+	uint32_t known_n = 0;
+	struct diag *d;
+
+	if (n < 2)
+		return;
+	for (uint32_t i = 0; m && i < m->n; i++) {
+		if (str_is(value_as_str(m->keys[i]), path[1]))
+			return;
+		if (known_n < G_N_ELEMENTS(known))
+			known[known_n++] = value_as_str(m->keys[i]);
+	}
+	d = names_tell(nm, path, 2, "this file's vars have no '%.*s'", STR_ARG(path[1]));
+	load_near(nm->ld, d, path[1], known, known_n);
+}
+
+void check_params(struct names *nm, const struct str *path, uint32_t n)
+{
+	struct str known[64];
+	uint32_t known_n = 0;
+	struct diag *d;
+
+	for (uint32_t i = 0; i < nm->params_n; i++) {
+		bool hit = n < 2 || str_is(nm->params[i].name, path[1]);
+
+		if (hit && nm->params_read)
+			nm->params_read[i] = true;
+		if (hit && n >= 2)
+			return;
+		if (known_n < G_N_ELEMENTS(known))
+			known[known_n++] = nm->params[i].name;
+	}
+	if (n < 2)
+		return;
+	d = names_tell(nm, path, 2, "the pipeline has no parameter '%.*s'", STR_ARG(path[1]));
+	load_near(nm->ld, d, path[1], known, known_n);
+}
+
+void check_step(struct names *nm, const struct str *path, uint32_t n)
+{
+	uint32_t i = 0;
+	struct diag *d;
+
+	if (n < 2) {
+		names_tell(nm, path, n, "steps are read one by one, as steps.NAME.outputs");
+		return;
+	}
+	while (i < nm->steps_n && !str_is(nm->steps[i], path[1]))
+		i++;
+	if (i == nm->steps_n) {
+		d = names_tell(nm, path, 2, "the pipeline has no step '%.*s'", STR_ARG(path[1]));
+		load_near(nm->ld, d, path[1], nm->steps, nm->steps_n);
+	} else if (nm->done && !nm->done[i]) {
+		d = names_tell(nm, path, 2, "this step does not wait for '%.*s'", STR_ARG(path[1]));
+		if (d)
+			diag_hint(nm->ld->diags, d, "add '%.*s' to needs", STR_ARG(path[1]));
+	} else if (n >= 3 && str_is(path[2], STR("items"))) {
+		names_tell(nm, path, 3, "'items' is not available in this version");
+	} else if (n >= 3 && !names_in(path[2], STEP_FACT)) {
+		d = names_tell(nm, path, 3, "a step has no member '%.*s'", STR_ARG(path[2]));
+		near_in(nm, d, path[2], STEP_FACT);
+	}
+}
+
+static bool is_signal(const struct names *nm, struct str name)
+{
+	for (uint32_t i = 0; i < nm->signals_n; i++)
+		if (str_is(nm->signals[i].spec.name, name))
+			return true;
+	return false;
+}
+
+/* Words after the names of signals, outside quotes, that later versions know.  Told
+ * before compiling, because a call (`v.quantile(0.9)`) is no part of a path. */
+bool check_later(struct names *nm)
+{
+	struct str s = nm->node->scalar, two[2];
+	bool ok = true;
+	char quote = 0;
+
+	for (uint32_t i = 0, end; i < s.len; i = end) {
+		end = i + 1;
+		if (quote ? s.p[i] == quote : s.p[i] == '"' || s.p[i] == '\'')
+			quote = quote ? 0 : s.p[i];
+		if (quote || !ident_byte(s.p[i]))
+			continue;
+		while (end < s.len && ident_byte(s.p[end]))
+			end++;
+		two[0] = (struct str){s.p + i, end - i};
+		if (!is_signal(nm, two[0]) || (i && s.p[i - 1] == '.') || end >= s.len ||
+		    s.p[end] != '.')
+			continue;
+		for (i = ++end; end < s.len && ident_byte(s.p[end]);)
+			end++;
+		two[1] = (struct str){s.p + i, end - i};
+		if (!names_in(two[1], LATER_AGGREGATES))
+			continue;
+		names_tell(nm, two, 2, "'%.*s' is not available in this version", STR_ARG(two[1]));
+		ok = false;
+	}
+	return ok;
+}
+
+void check_signal(struct names *nm, struct rule_signal *sig, const struct str *path,
+    uint32_t n)
+{
+	uint32_t bit = n >= 2 ? signal_aggregate_bit(path[1]) : 0;
+	struct diag *d;
+
+	if (bit) {
+		sig->spec.aggregates |= bit;
+	} else if (n >= 2) {
+		d = names_tell(nm, path, 2, "a signal has no '%.*s': expected count, sum, avg, min,"
+		    " max, last or age", STR_ARG(path[1]));
+		near_in(nm, d, path[1], AGGREGATES);
+	} else {
+		names_tell(nm, path, 1, "signal '%.*s' is no number: read one of count, sum, avg, min,"
+		    " max, last and age, as '%.*s.avg'", STR_ARG(path[0]), STR_ARG(path[0]));
+	}
+}
