@@ -90,7 +90,12 @@ struct event *decode_add(struct decode *d)
 	const struct message *m = d->m;
 	struct event *e;
 
-	d->v = arena_grow(d->arena, d->v, d->n, &d->cap, sizeof *d->v);
+	if (d->cap == 0) {	/* mostly there is one */
+		d->v = ARENA_NEW(d->arena, struct event);
+		d->cap = 1;
+	} else {
+		d->v = arena_grow(d->arena, d->v, d->n, &d->cap, sizeof *d->v);
+	}
 	if (!d->v) {
 		decode_refuse(d, EVENT_TOO_LARGE, 0, "the turn's memory is full");
 		return NULL;

@@ -66,30 +66,38 @@ bool scan_slots(struct scan *s, const struct plan *plan)
 	return true;
 }
 
-static const char *skip_space(const char *p, const char *end)
+static inline const char *skip_space(const char *p, const char *end)
 {
-	while (p < end && (*p == ' ' || *p == '\n' || *p == '\t' || *p == '\r'))
+	/* one comparison where there is none, as writers of events do it */
+	while (p < end && (unsigned char)*p <= ' ' &&
+	    (*p == ' ' || *p == '\n' || *p == '\t' || *p == '\r'))
 		p++;
 	return p;
 }
 
-/* The first byte from p that is a quote, a backslash, a control character or not
- * ASCII; `end` if there is none. */
+#ifdef __SSE2__
+/* Bit i: byte i is a quote, a backslash, a control character or not ASCII. */
+static inline unsigned special16(const char *p)
+{
+	__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+	/* signed: below ' ' are the controls and everything from 0x80 */
+	__m128i hit = _mm_or_si128(_mm_cmplt_epi8(v, _mm_set1_epi8(' ')),
+	    _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
+	        _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'))));
+
+	return (unsigned)_mm_movemask_epi8(hit);
+}
+#endif
+
+/* The first special byte from p, `end` if there is none. */
 static const char *plain_end(const char *p, const char *end)
 {
 #ifdef __SSE2__
-	const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\');
-	const __m128i space = _mm_set1_epi8(' ');
-
 	for (; end - p >= 16; p += 16) {
-		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-		/* signed: below ' ' are the controls and everything from 0x80 */
-		__m128i hit = _mm_or_si128(_mm_cmplt_epi8(v, space),
-		    _mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, slash)));
-		int mask = _mm_movemask_epi8(hit);
+		unsigned hit = special16(p);
 
-		if (mask)
-			return p + __builtin_ctz((unsigned)mask);
+		if (hit)
+			return p + __builtin_ctz(hit);
 	}
 #endif
 	while (p < end && *p != '"' && *p != '\\' && *p >= ' ' && (unsigned char)*p < 0x80)
@@ -173,10 +181,11 @@ static unsigned escape(const char *p, const char *end, uint32_t *code)
 	return 12;
 }
 
-/* s->p stands on the opening quote; afterwards behind the closing one. */
-static bool string(struct scan *s, struct quoted *ret)
+/* From s->p, inside the quotes; afterwards behind the closing one.  Out of line, so
+ * that the common case below needs no frame. */
+__attribute__((noinline)) static bool string_rest(struct scan *s, struct quoted *ret)
 {
-	const char *from = s->p + 1, *p = from;
+	const char *from = s->p, *p = from;
 	uint32_t code;
 	unsigned n;
 
@@ -209,17 +218,32 @@ static bool string(struct scan *s, struct quoted *ret)
 	return true;
 }
 
+/* s->p stands on the opening quote.  Most strings are short and plain: one look. */
+static inline bool string(struct scan *s, struct quoted *ret)
+{
+	s->p++;
+#ifdef __SSE2__
+	if (s->end - s->p >= 16) {
+		unsigned hit = special16(s->p), n;
+
+		n = hit ? (unsigned)__builtin_ctz(hit) : 0;
+		if (hit && s->p[n] == '"') {
+			*ret = (struct quoted){{s->p, n}, false, false, true};
+			s->p += n + 1;
+			return true;
+		}
+	}
+#endif
+	return string_rest(s, ret);
+}
+
 /* The string's own bytes: unescaped text is never longer than the escaped. */
 static bool unescape(struct scan *s, const struct quoted *t, struct str *ret)
 {
 	const char *p = t->raw.p, *end = p + t->raw.len;
-	char *out;
+	char *out = arena_alloc(s->arena, t->raw.len);
 	uint32_t n = 0, code = 0;
 
-	*ret = t->raw;
-	if (!t->escaped)
-		return true;
-	out = arena_alloc(s->arena, t->raw.len);
 	if (!out)
 		return fail(s, EVENT_TOO_LARGE, p);
 	while (p < end) {
@@ -263,7 +287,9 @@ static void enter(struct scan *s, const struct scan_node *node)
 	*word |= bit;
 }
 
-static bool member(struct scan *s, const struct scan_node *node)
+static bool any_value(struct scan *, const struct scan_node *, struct value *out);
+
+static inline bool member(struct scan *s, const struct scan_node *node)
 {
 	const struct scan_node *child = NULL;
 	const char *at = s->p;
@@ -278,17 +304,21 @@ static bool member(struct scan *s, const struct scan_node *node)
 	if (++s->keys > s->keys_max)
 		return fail(s, EVENT_TOO_MANY_KEYS, at);
 	if (node && node->n) {
-		struct str name;
-
-		if (!unescape(s, &key, &name))
+		if (key.escaped && !unescape(s, &key, &key.raw))
 			return false;
-		child = scan_child(node, name);
+		if (node->lens >> (key.raw.len & 63) & 1)
+			child = scan_child(node, key.raw);
 	}
 	s->p = skip_space(s->p, s->end);
 	if (s->p == s->end || *s->p != ':')
 		return unexpected(s, s->p);
 	s->p++;
-	return scan_value(s, child);
+	if (child)
+		return scan_value(s, child);
+	s->p = skip_space(s->p, s->end);
+	if (s->p < s->end && *s->p == '"')	/* most unwanted values */
+		return string(s, &key);
+	return any_value(s, NULL, NULL);
 }
 
 /* s->p stands on the brace. */
@@ -346,16 +376,15 @@ static bool array(struct scan *s)
 static bool text_value(struct scan *s, struct value *out)
 {
 	struct quoted t;
-	struct str v;
 
 	if (!string(s, &t))
 		return false;
 	if (!out)
 		return true;
-	if (!unescape(s, &t, &v))
+	if (t.escaped && !unescape(s, &t, &t.raw))
 		return false;
 	*out = (struct value){.tag = VALUE_STRING, .flags = t.ascii ? VALUE_ASCII : 0,
-		.len = v.len, .s = v.p};
+		.len = t.raw.len, .s = t.raw.p};
 	return true;
 }
 
