@@ -213,16 +213,11 @@ static void again(struct mqtt *m)
 
 static void lost(struct mqtt *m, const char *why)
 {
-	bool was_up = m->state == MQTT_UP, silent = m->state == MQTT_HANDSHAKE && !m->reason;
-	bool old = m->reason == MQTT_RC_UNSUPPORTED_PROTOCOL_VERSION || m->reason == 1;
-
-	if (was_up && clock_read().boot_ms - m->up_ms >= STEADY_MS)
+	if (m->state == MQTT_UP && clock_read().boot_ms - m->up_ms >= STEADY_MS)
 		m->backoff_ms = 0;
 	disconnect(m);
-	/* A broker of 3.1.1 refuses version 5, or hangs up on it. */
-	if (!was_up && (old || silent))
-		m->version = m->version == MQTT_PROTOCOL_V5 ? MQTT_PROTOCOL_V311
-		    : MQTT_PROTOCOL_V5;
+	if (m->reason == MQTT_RC_UNSUPPORTED_PROTOCOL_VERSION || m->reason == 1)
+		m->version = MQTT_PROTOCOL_V311;
 	again(m);
 	m->host.on_down(m->host.ctx, why);
 }
