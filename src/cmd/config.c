@@ -13,17 +13,22 @@
 #include "source/options.h"
 
 #define ROW(name, type, flags, fallback, min, max, words, member, doc) \
-	{ name, type, flags, fallback, min, max, words, offsetof(struct config, member), NULL, doc }
+	{ \
+		name, type, flags, fallback, min, max, words, \
+		    offsetof(struct config, member), NULL, doc \
+	}
 #define MAP(name, rows, doc) { name, OPT_MAP, 0, NULL, 0, 0, NULL, 0, rows, doc }
 #define YEARS (100ll * 365 * 86400 * 1000)
 
 static const struct option rules_rows[] = {
-	ROW("dir", OPT_STR, 0, "rules", 0, 0, NULL, rules.dir, "Directory of the rule files"),
+	ROW("dir", OPT_STR, 0, "rules", 0, 0, NULL, rules.dir,
+	    "Directory of the rule files"),
 	ROW("owners", OPT_STRS, 0, "[root]", 0, 0, NULL, rules.owners,
 	    "Users whose rule files are trusted, beside the daemon's own"),
 	ROW("group", OPT_STR, 0, "\"\"", 0, 0, NULL, rules.group,
 	    "Group that may write rule files; empty: none"),
-	ROW("watch", OPT_BOOL, 0, "true", 0, 0, NULL, rules.watch, "Reload when a file changes"),
+	ROW("watch", OPT_BOOL, 0, "true", 0, 0, NULL, rules.watch,
+	    "Reload when a file changes"),
 	ROW("settle", OPT_DURATION, 0, "2s", 0, 600000, NULL, rules.settle_ms,
 	    "Quiet time after the last change before a reload"),
 	{ 0 },
@@ -31,8 +36,8 @@ static const struct option rules_rows[] = {
 static const struct option log_rows[] = {
 	ROW("level", OPT_ENUM, 0, "info", 0, 0, "error|warn|info|debug", log.level,
 	    "What is logged"),
-	ROW("format", OPT_ENUM, OPT_RESTART, "auto", 0, 0, "auto|journal|logfmt", log.format,
-	    "auto: the journal where stderr is its stream, else logfmt"),
+	ROW("format", OPT_ENUM, OPT_RESTART, "auto", 0, 0, "auto|journal|logfmt",
+	    log.format, "auto: the journal where stderr is its stream, else logfmt"),
 	{ 0 },
 };
 #define ROLES "viewer|ingest|operator|editor|admin"
@@ -44,19 +49,20 @@ static const struct option access_rows[] = {
 	{ 0 },
 };
 static const struct option tls_rows[] = {
-	ROW("cert", OPT_STR, 0, NULL, 0, 0, NULL, http.tls.cert, "PEM file of the certificate chain"),
+	ROW("cert", OPT_STR, 0, NULL, 0, 0, NULL, http.tls.cert,
+	    "PEM file of the certificate chain"),
 	ROW("key", OPT_SECRET, 0, NULL, 0, 0, NULL, http.tls.key, "Its private key"),
 	{ 0 },
 };
 const struct option config_token_rows[] = {
-	{ "name", OPT_STR, OPT_REQUIRED, NULL, 0, 0, NULL, offsetof(struct api_token, name), NULL,
-	  "Shown in the audit log" },
-	{ "role", OPT_ENUM, OPT_REQUIRED, NULL, 0, 0, ROLES, offsetof(struct api_token, role), NULL,
-	  "What it may do" },
-	{ "sources", OPT_STRS, 0, NULL, 0, 0, NULL, offsetof(struct api_token, sources), NULL,
-	  "http sources an ingest token may post to; empty: all" },
-	{ "secret", OPT_SECRET, OPT_REQUIRED, NULL, 0, 0, NULL, offsetof(struct api_token, secret),
-	  NULL, "Where the token's text is" },
+	{ "name", OPT_STR, OPT_REQUIRED, NULL, 0, 0, NULL,
+	  offsetof(struct api_token, name), NULL, "Shown in the audit log" },
+	{ "role", OPT_ENUM, OPT_REQUIRED, NULL, 0, 0, ROLES,
+	  offsetof(struct api_token, role), NULL, "What it may do" },
+	{ "sources", OPT_STRS, 0, NULL, 0, 0, NULL, offsetof(struct api_token, sources),
+	  NULL, "http sources an ingest token may post to; empty: all" },
+	{ "secret", OPT_SECRET, OPT_REQUIRED, NULL, 0, 0, NULL,
+	  offsetof(struct api_token, secret), NULL, "Where the token's text is" },
 	{ 0 },
 };
 static const struct option http_rows[] = {
@@ -76,10 +82,11 @@ static const struct option limits_rows[] = {
 	    "Largest message or request body"),
 	ROW("depth", OPT_INT, OPT_RESTART, "64", 4, 512, NULL, limits.depth,
 	    "Deepest nesting of JSON"),
-	ROW("connections", OPT_INT, OPT_RESTART, "256", 4, 10000, NULL, limits.connections,
-	    "HTTP connections at a time"),
+	ROW("connections", OPT_INT, OPT_RESTART, "256", 4, 10000, NULL,
+	    limits.connections, "HTTP connections at a time"),
 	ROW("mutations_per_second", OPT_INT, 0, "20", 1, 10000, NULL,
-	    limits.mutations_per_second, "State-changing requests per token; beyond that 429"),
+	    limits.mutations_per_second,
+	    "State-changing requests per token; beyond that 429"),
 	{ 0 },
 };
 static const struct option store_rows[] = {
@@ -115,8 +122,8 @@ static const struct option stop_rows[] = {
 const struct option config_rows[] = {
 	ROW("state_dir", OPT_STR, OPT_RESTART, "/var/lib/retraind", 0, 0, NULL, state_dir,
 	    "Database, run directories, admin token: a local disk, mode 0700"),
-	ROW("socket", OPT_STR, OPT_RESTART, "/run/retraind/retraind.sock", 0, 0, NULL, socket,
-	    "Unix socket of retrainctl, at most 107 bytes"),
+	ROW("socket", OPT_STR, OPT_RESTART, "/run/retraind/retraind.sock", 0, 0, NULL,
+	    socket, "Unix socket of retrainctl, at most 107 bytes"),
 	MAP("rules", rules_rows, "Rule files"),
 	MAP("log", log_rows, "Logging"),
 	MAP("access", access_rows, "The unix socket"),
@@ -147,13 +154,14 @@ struct head {
 	int64_t		 align[2];
 };
 static const struct option head_rows[] = {
-	{ "name", OPT_STR, OPT_REQUIRED, NULL, 0, 0, NULL, offsetof(struct head, name), NULL,
-	  "Name of the instance" },
-	{ "kind", OPT_STR, OPT_REQUIRED, NULL, 0, 0, NULL, offsetof(struct head, kind), NULL,
-	  "Its kind" },
+	{ "name", OPT_STR, OPT_REQUIRED, NULL, 0, 0, NULL, offsetof(struct head, name),
+	  NULL, "Name of the instance" },
+	{ "kind", OPT_STR, OPT_REQUIRED, NULL, 0, 0, NULL, offsetof(struct head, kind),
+	  NULL, "Its kind" },
 };
 
-static const struct option *joined(const struct catalog_kind *k, bool named, struct arena *a)
+static const struct option *joined(const struct catalog_kind *k, bool named,
+				   struct arena *a)
 {
 	unsigned n = 0, at = 0;
 	struct option *rows;
@@ -181,7 +189,8 @@ static void unknown_kind(const struct yaml *y, struct str kind, enum catalog_wha
 		if (kinds[i]->what == what)
 			words[n++] = str_of(kinds[i]->name);
 	near = nearest_word(kind, words, n);
-	struct diag *g = diag_add(d, SEV_ERROR, y->at, "unknown kind '%.*s'", STR_ARG(kind));
+	struct diag *g =
+	    diag_add(d, SEV_ERROR, y->at, "unknown kind '%.*s'", STR_ARG(kind));
 	if (g && near.len)
 		diag_hint(d, g, "did you mean '%.*s'", STR_ARG(near));
 	else if (g)
@@ -189,8 +198,8 @@ static void unknown_kind(const struct yaml *y, struct str kind, enum catalog_wha
 		    "expected process");
 }
 
-static bool read_instance(struct config *c, enum catalog_what what, uint32_t id, struct str name,
-    const struct yaml *y, struct diags *d)
+static bool read_instance(struct config *c, enum catalog_what what, uint32_t id,
+			  struct str name, const struct yaml *y, struct diags *d)
 {
 	struct config_instance *in = &c->instances[c->instances_n];
 	const struct yaml *kind = y->kind == YAML_MAP ? yaml_get(y, STR("kind")) : NULL;
@@ -213,8 +222,10 @@ static bool read_instance(struct config *c, enum catalog_what what, uint32_t id,
 	in->id = id;
 	in->at = y->at;
 	for (uint32_t i = 0; i < c->instances_n; i++)
-		if (c->instances[i].kind->what == what && str_is(c->instances[i].name, in->name)) {
-			diag_add(d, SEV_ERROR, y->at, "a second instance named '%.*s'", STR_ARG(in->name));
+		if (c->instances[i].kind->what == what &&
+		    str_is(c->instances[i].name, in->name)) {
+			diag_add(d, SEV_ERROR, y->at, "a second instance named '%.*s'",
+				 STR_ARG(in->name));
 			return false;
 		}
 	if (what == CATALOG_SOURCE) {
@@ -230,20 +241,24 @@ static bool read_instance(struct config *c, enum catalog_what what, uint32_t id,
 
 static void read_instances(struct config *c, struct diags *d)
 {
-	uint32_t n = (c->sources ? c->sources->n : 0) + (c->executors ? c->executors->n : 0);
+	uint32_t n =
+	    (c->sources ? c->sources->n : 0) + (c->executors ? c->executors->n : 0);
 
 	c->instances = ARENA_ARRAY(c->arena, struct config_instance, n);
 	if (c->sources && c->sources->kind != YAML_SEQ && !yaml_is_null(c->sources))
 		diag_add(d, SEV_ERROR, c->sources->at, "expected a list of sources");
 	else
 		for (uint32_t i = 0; c->sources && i < c->sources->n; i++)
-			read_instance(c, CATALOG_SOURCE, i + 1, (struct str){ 0 }, c->sources->items[i], d);
+			read_instance(c, CATALOG_SOURCE, i + 1, (struct str) { 0 },
+				      c->sources->items[i], d);
 	if (c->executors && c->executors->kind != YAML_MAP && !yaml_is_null(c->executors))
-		diag_add(d, SEV_ERROR, c->executors->at, "expected a map of executors by name");
+		diag_add(d, SEV_ERROR, c->executors->at,
+			 "expected a map of executors by name");
 	else
 		for (uint32_t i = 0; c->executors && i < c->executors->n; i++)
-			read_instance(c, CATALOG_EXECUTOR, i + 1, c->executors->pairs[i].key->scalar,
-			    c->executors->pairs[i].value, d);
+			read_instance(c, CATALOG_EXECUTOR, i + 1,
+				      c->executors->pairs[i].key->scalar,
+				      c->executors->pairs[i].value, d);
 }
 
 static void read_tokens(struct config *c, struct diags *d)
@@ -262,8 +277,9 @@ static void read_tokens(struct config *c, struct diags *d)
 		struct option rows[G_N_ELEMENTS(config_token_rows) + 1];
 		(void)both;
 		memcpy(rows, config_token_rows, 5 * sizeof(rows[0]));
-		rows[1].offset = sizeof(struct api_token);	/* an ENUM is an int64_t */
-		char *mem = arena_alloc(c->arena, sizeof(struct api_token) + sizeof(int64_t));
+		rows[1].offset = sizeof(struct api_token); /* an ENUM is an int64_t */
+		char *mem =
+		    arena_alloc(c->arena, sizeof(struct api_token) + sizeof(int64_t));
 		if (!options_read(rows, y->items[i], mem, c->arena, d))
 			continue;
 		struct api_token *t = &c->tokens[c->tokens_n++];
@@ -301,7 +317,8 @@ static void build_catalog(struct config *c)
 {
 	c->catalog = catalog_kinds;
 	c->catalog.configured = true;
-	c->catalog.instances = ARENA_ARRAY(c->arena, struct catalog_instance, c->instances_n);
+	c->catalog.instances =
+	    ARENA_ARRAY(c->arena, struct catalog_instance, c->instances_n);
 	c->catalog.instances_n = c->instances_n;
 	for (uint32_t i = 0; i < c->instances_n; i++) {
 		const struct config_instance *in = &c->instances[i];
@@ -319,8 +336,10 @@ static void build_catalog(struct config *c)
 static void check_paths(struct config *c, struct diags *d)
 {
 	if (c->socket.len > 107)
-		diag_add(d, SEV_ERROR, (struct span){ 0 }, "socket: the path has %u bytes, a unix socket"
-		    " takes at most 107", c->socket.len);
+		diag_add(d, SEV_ERROR, (struct span) { 0 },
+			 "socket: the path has %u bytes, a unix socket"
+			 " takes at most 107",
+			 c->socket.len);
 }
 
 /* Relative paths are relative to the file. */
@@ -431,20 +450,30 @@ void config_free(struct config *c)
 
 void config_reload_options(const struct config *c, struct reload_options *ret)
 {
-	*ret = (struct reload_options){ .dir = c->rules.dir.p, .owners = c->rules.owners,
-		.group = c->rules.group, .watch = c->rules.watch, .settle_ms = c->rules.settle_ms };
+	*ret = (struct reload_options) { .dir = c->rules.dir.p,
+					 .owners = c->rules.owners,
+					 .group = c->rules.group,
+					 .watch = c->rules.watch,
+					 .settle_ms = c->rules.settle_ms };
 }
 
 void config_api_options(const struct config *c, struct api_options *ret)
 {
-	*ret = (struct api_options){
-		.listen = c->http.listen.len ? arena_str(c->arena, c->http.listen).p : NULL,
+	*ret = (struct api_options) {
+		.listen =
+		    c->http.listen.len ? arena_str(c->arena, c->http.listen).p : NULL,
 		.socket = c->socket.p,
-		.insecure = c->http.insecure, .tls_cert = c->http.tls.cert,
-		.tls_key = c->http.tls.key, .hosts = c->http.hosts, .tokens = c->tokens,
-		.tokens_n = c->tokens_n, .group = c->access.group,
-		.group_role = (enum role)c->access.group_role, .config_dir = c->dir,
-		.state_dir = c->state_dir.p, .body_max = c->limits.payload,
+		.insecure = c->http.insecure,
+		.tls_cert = c->http.tls.cert,
+		.tls_key = c->http.tls.key,
+		.hosts = c->http.hosts,
+		.tokens = c->tokens,
+		.tokens_n = c->tokens_n,
+		.group = c->access.group,
+		.group_role = (enum role)c->access.group_role,
+		.config_dir = c->dir,
+		.state_dir = c->state_dir.p,
+		.body_max = c->limits.payload,
 		.connections = c->limits.connections,
 		.mutations_per_second = c->limits.mutations_per_second,
 		.version = RETRAIND_VERSION,

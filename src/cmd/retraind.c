@@ -100,8 +100,8 @@ static int check_rules(const struct config *c)
 	rs = reload_now(r, text);
 	if (rs) {
 		fputs(text->str, stderr);
-		printf("%s: ok, %u rules, %u pipelines\n", c->path[0] ? c->path : "defaults",
-		    rs->rules_n, rs->pipelines_n);
+		printf("%s: ok, %u rules, %u pipelines\n",
+		       c->path[0] ? c->path : "defaults", rs->rules_n, rs->pipelines_n);
 	}
 	int status = rs ? 0 : EXIT_CONFIG;
 	ruleset_unref(rs);

@@ -10,12 +10,14 @@
 #include "io/log.h"
 #include "io/metrics.h"
 
-static const struct source_impl *const impls[] = { &source_http, &source_kafka, &source_mqtt };
+static const struct source_impl *const impls[] = { &source_http, &source_kafka,
+						   &source_mqtt };
 
 static int status_of(const struct err *e)
 {
-	return e->code == ERR_CONFLICT ? EXIT_LOCKED : e->code == ERR_USAGE ? EXIT_CONFIG :
-	    EXIT_RUNTIME;
+	return e->code == ERR_CONFLICT ? EXIT_LOCKED
+	       : e->code == ERR_USAGE  ? EXIT_CONFIG
+				       : EXIT_RUNTIME;
 }
 
 static void on_broken(void *arg, const struct err *e)
@@ -33,9 +35,11 @@ static void on_ready(void *arg)
 static bool open_store(struct daemon *d, bool force, struct err *err)
 {
 	const struct config *c = d->config;
-	struct store_options o = { .keep_ms = c->store.keep_ms, .keep_bytes = c->store.keep_bytes,
-		.keep_decisions_ms = c->store.keep_decisions_ms,
-		.reserve_bytes = c->store.reserve, .force = force };
+	struct store_options o = { .keep_ms = c->store.keep_ms,
+				   .keep_bytes = c->store.keep_bytes,
+				   .keep_decisions_ms = c->store.keep_decisions_ms,
+				   .reserve_bytes = c->store.reserve,
+				   .force = force };
 
 	d->store = store_open(c->state_dir.p, &o, err);
 	return d->store != NULL;
@@ -44,7 +48,9 @@ static bool open_store(struct daemon *d, bool force, struct err *err)
 static bool open_api(struct daemon *d, struct err *err)
 {
 	struct api_options o;
-	struct api_parts p = { .loop = d->loop, .readers = d->readers, .store = d->store };
+	struct api_parts p = { .loop = d->loop,
+			       .readers = d->readers,
+			       .store = d->store };
 
 	config_api_options(d->config, &o);
 	d->api = api_open(&o, &p, err);
@@ -55,12 +61,21 @@ static void open_turn(struct daemon *d)
 {
 	const struct store_meta *m = store_meta(d->store);
 	struct turn_parts p = {
-		.loop = d->loop, .helper = d->helper, .store = d->store, .exec = d->exec,
-		.catalog = &d->config->catalog, .instance = m->instance, .epoch = m->epoch,
-		.fingerprint = d->fingerprint, .clock = clock_read, .on_broken = on_broken,
-		.on_ready = on_ready, .ctx = d, .clock_wait_ms = d->config->clock.wait_ms,
+		.loop = d->loop,
+		.helper = d->helper,
+		.store = d->store,
+		.exec = d->exec,
+		.catalog = &d->config->catalog,
+		.instance = m->instance,
+		.epoch = m->epoch,
+		.fingerprint = d->fingerprint,
+		.clock = clock_read,
+		.on_broken = on_broken,
+		.on_ready = on_ready,
+		.ctx = d,
+		.clock_wait_ms = d->config->clock.wait_ms,
 		.limits = { .bytes = (uint32_t)d->config->limits.payload,
-		    .depth = (uint32_t)d->config->limits.depth },
+			    .depth = (uint32_t)d->config->limits.depth },
 	};
 
 	d->turn = turn_new(&p);
@@ -74,14 +89,18 @@ static void on_report(void *arg, const struct report *r)
 
 static bool open_exec(struct daemon *d, struct err *err)
 {
-	struct exec_host h = { .loop = d->loop, .state_dir = d->config->state_dir.p,
-		.instance = store_meta(d->store)->instance, .on_report = on_report, .ctx = d };
+	struct exec_host h = { .loop = d->loop,
+			       .state_dir = d->config->state_dir.p,
+			       .instance = store_meta(d->store)->instance,
+			       .on_report = on_report,
+			       .ctx = d };
 
 	d->exec = exec_new(&h);
 	for (uint32_t i = 0; i < d->config->instances_n; i++) {
 		const struct config_instance *in = &d->config->instances[i];
 		if (in->kind->what == CATALOG_EXECUTOR &&
-		    !exec_open(d->exec, in->name, str_of(in->kind->name), in->options, err))
+		    !exec_open(d->exec, in->name, str_of(in->kind->name), in->options,
+			       err))
 			return err_in(err, "executor '%.*s'", STR_ARG(in->name));
 	}
 	return true;

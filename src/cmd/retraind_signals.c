@@ -81,7 +81,8 @@ static void on_int(void *arg)
 
 static bool same(const struct option *r, const char *a, const char *b)
 {
-	const struct str *x = (const void *)(a + r->offset), *y = (const void *)(b + r->offset);
+	const struct str *x = (const void *)(a + r->offset),
+			 *y = (const void *)(b + r->offset);
 
 	switch (r->type) {
 	case OPT_STR:
@@ -96,8 +97,8 @@ static bool same(const struct option *r, const char *a, const char *b)
 	}
 }
 
-static void list_changes(const struct option *rows, const char *prefix, const struct config *a,
-    const struct config *b)
+static void list_changes(const struct option *rows, const char *prefix,
+			 const struct config *a, const struct config *b)
 {
 	for (; rows->name; rows++) {
 		char *name = g_strdup_printf("%s%s", prefix, rows->name);
@@ -105,7 +106,8 @@ static void list_changes(const struct option *rows, const char *prefix, const st
 			char *p = g_strdup_printf("%s.", name);
 			list_changes(rows->sub, p, a, b);
 			g_free(p);
-		} else if ((rows->flags & OPT_RESTART) && !same(rows, (const char *)a, (const char *)b))
+		} else if ((rows->flags & OPT_RESTART) &&
+			   !same(rows, (const char *)a, (const char *)b))
 			log_warn("%s changed: it takes effect at the next start", name);
 		g_free(name);
 	}
@@ -175,7 +177,8 @@ bool pid1_split(void)
 	for (;;) {		/* PID 1 reaps every orphan; the daemon reaps its own */
 		pid_t got = waitpid(-1, &status, 0);
 		if (got == pid)
-			_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+			_exit(WIFEXITED(status) ? WEXITSTATUS(status)
+						: 128 + WTERMSIG(status));
 		if (got < 0 && errno == ECHILD)
 			_exit(EXIT_RUNTIME);
 	}

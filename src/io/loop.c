@@ -127,7 +127,8 @@ static void on_io(struct ev_loop *ev, ev_io *io, int revents)
 
 	(void)ev;
 	w->firing = true;
-	w->on_fd(w->ctx, (revents & EV_READ ? IO_READ : 0) | (revents & EV_WRITE ? IO_WRITE : 0));
+	w->on_fd(w->ctx,
+		 (revents & EV_READ ? IO_READ : 0) | (revents & EV_WRITE ? IO_WRITE : 0));
 	done(w);
 }
 
@@ -183,8 +184,8 @@ static int ev_events(int events)
 	return (events & IO_READ ? EV_READ : 0) | (events & IO_WRITE ? EV_WRITE : 0);
 }
 
-struct io_watch *loop_fd(struct loop *l, int fd, int events, void (*on_ready)(void *, int),
-    void *ctx)
+struct io_watch *loop_fd(struct loop *l, int fd, int events,
+			 void (*on_ready)(void *, int), void *ctx)
 {
 	struct io_watch *w = watch_new(l, WATCH_FD, ctx);
 
@@ -200,7 +201,8 @@ void io_watch_events(struct io_watch *w, int events)
 	int fd = w->io.fd;
 
 	CHECK(w->kind == WATCH_FD);
-	if (ev_is_active(&w->io) && (w->io.events & (EV_READ | EV_WRITE)) == ev_events(events))
+	if (ev_is_active(&w->io) &&
+	    (w->io.events & (EV_READ | EV_WRITE)) == ev_events(events))
 		return;
 	ev_io_stop(w->loop->ev, &w->io);
 	ev_io_set(&w->io, fd, ev_events(events));
@@ -247,8 +249,10 @@ struct io_watch *loop_path(struct loop *l, const char *path, void (*on_change)(v
 
 	if (fd < 0)
 		return NULL;
-	if (inotify_add_watch(fd, path, IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO |
-	    IN_CLOSE_WRITE | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF) < 0) {
+	if (inotify_add_watch(fd, path,
+			      IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO |
+				  IN_CLOSE_WRITE | IN_ATTRIB | IN_DELETE_SELF |
+				  IN_MOVE_SELF) < 0) {
 		close(fd);
 		return NULL;
 	}

@@ -26,8 +26,9 @@ void io_watch_after(struct io_watch *, int64_t after_ms);
 /* A signal, by signalfd-like hand-over on the loop. */
 struct io_watch *loop_signal(struct loop *, int signo, void (*on_signal)(void *), void *);
 /* A file or directory (inotify): any change below `path`, not recursive. */
-struct io_watch *loop_path(struct loop *, const char *path, void (*on_change)(void *), void *);
-void io_watch_free(struct io_watch *);		/* NULL is fine; safe in its own callback */
+struct io_watch *loop_path(struct loop *, const char *path, void (*on_change)(void *),
+			   void *);
+void io_watch_free(struct io_watch *); /* NULL is fine; safe in its own callback */
 /* Called before each sleep; the loop does not sleep while loop_stay_awake() was called
  * since.  Several hooks run in the order of registration. */
 void loop_before_sleep(struct loop *, void (*hook)(void *), void *);

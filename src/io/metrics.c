@@ -37,7 +37,8 @@ static struct family families[] = {
 	ROW("rules", GAUGE, "Loaded rules by mode"),
 	ROW("rule_keys", GAUGE, "Keys with state of a rule"),
 	ROW("rules_last_reload_successful", GAUGE, "1 if the last reload succeeded"),
-	ROW("rules_last_reload_success_timestamp_seconds", GAUGE, "Time of the last good reload"),
+	ROW("rules_last_reload_success_timestamp_seconds", GAUGE,
+	    "Time of the last good reload"),
 	ROW("source_connected", GAUGE, "1 while the source is connected"),
 	ROW("source_lag_messages", GAUGE, "Messages not read yet"),
 	ROW("source_last_event_timestamp_seconds", GAUGE, "Time of the newest event"),
@@ -51,7 +52,8 @@ static struct family families[] = {
 	ROW("quarantined_total", COUNTER, "Quarantined messages by reason"),
 	ROW("source_reconnects_total", COUNTER, "Reconnects"),
 	ROW("source_gaps_total", COUNTER, "Gaps in a source's positions"),
-	ROW("rule_matched_total", COUNTER, "Events that matched a rule, by what became of them"),
+	ROW("rule_matched_total", COUNTER,
+	    "Events that matched a rule, by what became of them"),
 	ROW("decisions_total", COUNTER, "Decisions by rule and outcome"),
 	ROW("suppressed_total", COUNTER, "Suppressed emissions by suppressor"),
 	ROW("due_total", COUNTER, "Due times, decided or skipped"),
@@ -103,7 +105,8 @@ static struct cell *cell(struct family *f, va_list ap)
 	struct cell *c;
 
 	if (!f->values)
-		f->values = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+		f->values =
+		    g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
 	while ((k = va_arg(ap, const char *))) {
 		label(s, k, va_arg(ap, const char *));
 		label(other, k, "_other");
@@ -184,21 +187,27 @@ static void print_cell(GString *out, const struct family *f, const char *labels,
 
 	if (f->kind == METRIC_HISTOGRAM) {
 		for (unsigned i = 0; i < BUCKETS; i++)
-			g_string_append_printf(out, "retraind_%s_bucket{%s%sle=\"%g\"} %" G_GUINT64_FORMAT
-			    "\n", f->name, labels, *labels ? "," : "", bounds[i], c->bucket[i]);
-		g_string_append_printf(out, "retraind_%s_bucket{%s%sle=\"+Inf\"} %" G_GUINT64_FORMAT "\n",
+			g_string_append_printf(
+			    out,
+			    "retraind_%s_bucket{%s%sle=\"%g\"} %" G_GUINT64_FORMAT "\n",
+			    f->name, labels, *labels ? "," : "", bounds[i], c->bucket[i]);
+		g_string_append_printf(
+		    out, "retraind_%s_bucket{%s%sle=\"+Inf\"} %" G_GUINT64_FORMAT "\n",
 		    f->name, labels, *labels ? "," : "", c->count);
-		g_string_append_printf(out, "retraind_%s_sum%s%s%s %s\n", f->name, open, labels, close,
-		    g_ascii_dtostr(num, sizeof(num), c->value));
-		g_string_append_printf(out, "retraind_%s_count%s%s%s %" G_GUINT64_FORMAT "\n", f->name,
-		    open, labels, close, c->count);
+		g_string_append_printf(out, "retraind_%s_sum%s%s%s %s\n", f->name, open,
+				       labels, close,
+				       g_ascii_dtostr(num, sizeof(num), c->value));
+		g_string_append_printf(out,
+				       "retraind_%s_count%s%s%s %" G_GUINT64_FORMAT "\n",
+				       f->name, open, labels, close, c->count);
 		return;
 	}
 	g_string_append_printf(out, "retraind_%s%s%s%s ", f->name, open, labels, close);
 	if (f->kind == METRIC_COUNTER)
 		g_string_append_printf(out, "%" G_GUINT64_FORMAT "\n", c->count);
 	else
-		g_string_append_printf(out, "%s\n", g_ascii_dtostr(num, sizeof(num), c->value));
+		g_string_append_printf(out, "%s\n",
+				       g_ascii_dtostr(num, sizeof(num), c->value));
 }
 
 static void print_family(GString *out, const struct family *f)
@@ -208,8 +217,8 @@ static void print_family(GString *out, const struct family *f)
 
 	if (!f->values || !g_hash_table_size(f->values))
 		return;
-	g_string_append_printf(out, "# HELP retraind_%s %s\n# TYPE retraind_%s %s\n", f->name,
-	    f->help, f->name, kinds[f->kind]);
+	g_string_append_printf(out, "# HELP retraind_%s %s\n# TYPE retraind_%s %s\n",
+			       f->name, f->help, f->name, kinds[f->kind]);
 	keys = g_list_sort(g_hash_table_get_keys(f->values), (GCompareFunc)strcmp);
 	for (GList *k = keys; k; k = k->next)
 		print_cell(out, f, k->data, g_hash_table_lookup(f->values, k->data));
@@ -236,7 +245,8 @@ static double start_time(void)
 	unsigned long long ticks = 0;
 	struct clock_now now = clock_read();
 
-	if (g_file_get_contents("/proc/self/stat", &text, NULL, NULL) && (p = strrchr(text, ')')))
+	if (g_file_get_contents("/proc/self/stat", &text, NULL, NULL) &&
+	    (p = strrchr(text, ')')))
 		for (int field = 2; *p && field < 22; p++)
 			if (*p == ' ' && ++field == 22)
 				ticks = g_ascii_strtoull(p + 1, NULL, 10);

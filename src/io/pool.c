@@ -64,13 +64,14 @@ static void deliver(void *arg)
 		if (j->on_done)
 			j->on_done(j->ctx, j->ret);
 		g_free(j);
-		/* What on_done queued is seen by the hooks before this one only in the next
+		/* What on_done queued is seen by earlier hooks only in the next
 		 * round: do not sleep over it. */
 		loop_stay_awake(p->loop);
 	}
 }
 
-struct pool *pool_new(struct loop *loop, const char *name, unsigned threads, unsigned queue)
+struct pool *pool_new(struct loop *loop, const char *name, unsigned threads,
+		      unsigned queue)
 {
 	struct pool *p = g_new0(struct pool, 1);
 

@@ -13,8 +13,8 @@ struct loop;
 struct pool *pool_new(struct loop *, const char *name, unsigned threads, unsigned queue);
 /* False: the queue is full and the job was not taken.  `job` runs on a thread of the
  * pool, `on_done` on the loop with its result. */
-bool pool_run(struct pool *, void *(*job)(void *owned), void (*on_done)(void *ctx, void *ret),
-    void *owned, void *ctx);
+bool pool_run(struct pool *, void *(*job)(void *owned),
+	      void (*on_done)(void *ctx, void *ret), void *owned, void *ctx);
 unsigned pool_pending(const struct pool *);
 /* Finishes what is running, drops what is queued (on_done is called with NULL for
  * it), joins the threads. */

@@ -28,7 +28,7 @@
 
 #define HEADER_MS 10000
 #define BODY_MS 30000
-#define HEADER_MEMORY (24 * 1024)	/* MHD's pool: 16 KiB of headers and its own needs */
+#define HEADER_MEMORY (24 * 1024) /* MHD's pool: 16 KiB of headers and its own needs */
 #define REQUEST_MAGIC 0x52515354u
 
 struct listener {
@@ -211,8 +211,8 @@ static enum MHD_Result queue(struct request *r)
 	return ok;
 }
 
-static struct request *begin(struct server *s, struct MHD_Connection *conn, const char *url,
-    const char *method)
+static struct request *begin(struct server *s, struct MHD_Connection *conn,
+			     const char *url, const char *method)
 {
 	struct request *r = g_new0(struct request, 1);
 	const union MHD_ConnectionInfo *i = MHD_get_connection_info(conn,
@@ -242,14 +242,17 @@ static enum MHD_Result refuse_large(struct request *r)
 
 	r->answered = true;
 	r->status = MHD_HTTP_CONTENT_TOO_LARGE;
-	r->response = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_PERSISTENT);
-	MHD_add_response_header(r->response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
+	r->response =
+	    MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_PERSISTENT);
+	MHD_add_response_header(r->response, MHD_HTTP_HEADER_CONTENT_TYPE,
+				"application/json");
 	MHD_add_response_header(r->response, MHD_HTTP_HEADER_CONNECTION, "close");
 	return queue(r);
 }
 
 static enum MHD_Result on_access(void *cls, struct MHD_Connection *conn, const char *url,
-    const char *method, const char *version, const char *upload, size_t *upload_n, void **ctx)
+				 const char *method, const char *version,
+				 const char *upload, size_t *upload_n, void **ctx)
 {
 	struct server *s = ((struct listener *)cls)->server;
 	struct request *r = *ctx;
@@ -263,7 +266,8 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *conn, const c
 		if (r->body->len + *upload_n > s->body_max)
 			r->too_large = true;	/* chunked: the rest is thrown away */
 		if (!r->too_large)
-			g_byte_array_append(r->body, (const guint8 *)upload, (guint)*upload_n);
+			g_byte_array_append(r->body, (const guint8 *)upload,
+					    (guint)*upload_n);
 		*upload_n = 0;
 		return MHD_YES;
 	}
@@ -284,7 +288,8 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *conn, const c
 	return MHD_YES;
 }
 
-static void on_log(void *cls, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
+static void on_log(void *cls, const char *fmt, va_list ap)
+    __attribute__((format(printf, 2, 0)));
 static void on_log(void *cls, const char *fmt, va_list ap)
 {
 	char *t = g_strdup_vprintf(fmt, ap);
@@ -294,8 +299,8 @@ static void on_log(void *cls, const char *fmt, va_list ap)
 	g_free(t);
 }
 
-static bool listen_on(struct server *s, int fd, bool local, const struct server_options *o,
-    struct err *err)
+static bool listen_on(struct server *s, int fd, bool local,
+		      const struct server_options *o, struct err *err)
 {
 	struct listener *l = &s->listeners[s->listeners_n];
 	bool tls = !local && o->tls_cert;
@@ -304,24 +309,28 @@ static bool listen_on(struct server *s, int fd, bool local, const struct server_
 		{ MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, l },
 		{ MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)on_log, NULL },
 		{ MHD_OPTION_LISTEN_SOCKET, fd, NULL },
-		{ MHD_OPTION_CONNECTION_LIMIT, (intptr_t)(o->connections ? o->connections : 256), NULL },
+		{ MHD_OPTION_CONNECTION_LIMIT,
+		  (intptr_t)(o->connections ? o->connections : 256), NULL },
 		{ MHD_OPTION_CONNECTION_MEMORY_LIMIT, HEADER_MEMORY, NULL },
-		{ tls ? MHD_OPTION_HTTPS_MEM_CERT : MHD_OPTION_END, 0, (void *)(uintptr_t)o->tls_cert },
+		{ tls ? MHD_OPTION_HTTPS_MEM_CERT : MHD_OPTION_END, 0,
+		  (void *)(uintptr_t)o->tls_cert },
 		{ MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)o->tls_key },
 		{ MHD_OPTION_END, 0, NULL },
 	};
 
 	l->server = s;
 	l->local = local;
-	l->mhd = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
-	    (tls ? MHD_USE_TLS : 0), 0, NULL, NULL, on_access, l, MHD_OPTION_ARRAY, opts,
-	    MHD_OPTION_END);
+	l->mhd = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME |
+				      MHD_USE_ERROR_LOG | (tls ? MHD_USE_TLS : 0),
+				  0, NULL, NULL, on_access, l, MHD_OPTION_ARRAY, opts,
+				  MHD_OPTION_END);
 	if (!l->mhd) {
 		close(fd);
 		return err_set(err, ERR_IO, "the HTTP server does not start%s",
 		    tls ? ": check the certificate and its key" : "");
 	}
-	l->epoll = loop_fd(s->loop, MHD_get_daemon_info(l->mhd, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd,
+	l->epoll = loop_fd(
+	    s->loop, MHD_get_daemon_info(l->mhd, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd,
 	    IO_READ, on_epoll, l);
 	s->listeners_n++;
 	return true;
@@ -344,20 +353,25 @@ static int tcp_socket(const char *listen_text, int *port, struct err *err)
 		*strchr(host, ']') = '\0';
 		bare = host + 1;
 	}
-	if (!colon || getaddrinfo(bare && *bare ? bare : NULL, colon + 1, &hints, &ai) != 0)
-		err_set(err, ERR_USAGE, "http.listen '%s': expected ADDRESS:PORT with a numeric address",
-		    listen_text);
-	else if ((fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) < 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-	    bind(fd, ai->ai_addr, ai->ai_addrlen) < 0 || listen(fd, 128) < 0 ||
-	    getsockname(fd, (struct sockaddr *)&got, &n) < 0) {
-		err_set(err, ERR_IO, "http.listen '%s': %s", listen_text, g_strerror(errno));
+	if (!colon ||
+	    getaddrinfo(bare && *bare ? bare : NULL, colon + 1, &hints, &ai) != 0)
+		err_set(err, ERR_USAGE,
+			"http.listen '%s': expected ADDRESS:PORT with a numeric address",
+			listen_text);
+	else if ((fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+			      0)) < 0 ||
+		 setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+		 bind(fd, ai->ai_addr, ai->ai_addrlen) < 0 || listen(fd, 128) < 0 ||
+		 getsockname(fd, (struct sockaddr *)&got, &n) < 0) {
+		err_set(err, ERR_IO, "http.listen '%s': %s", listen_text,
+			g_strerror(errno));
 		if (fd >= 0)
 			close(fd);
 		fd = -1;
 	} else
-		*port = ntohs(got.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&got)->sin6_port :
-		    ((struct sockaddr_in *)&got)->sin_port);
+		*port = got.ss_family == AF_INET6 ?
+		    ntohs(((struct sockaddr_in6 *)&got)->sin6_port) :
+		    ntohs(((struct sockaddr_in *)&got)->sin_port);
 	if (ai)
 		freeaddrinfo(ai);
 	g_free(host);
@@ -376,11 +390,14 @@ static int unix_socket(const char *path, struct err *err)
 		err_set(err, ERR_USAGE, "socket '%s': longer than 107 bytes", path);
 	else if (g_mkdir_with_parents(dir, 0755) < 0)
 		err_set(err, ERR_IO, "'%s': %s", dir, g_strerror(errno));
-	else if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) >= 0) {
+	else if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) >=
+		 0) {
 		g_strlcpy(sa.sun_path, path, sizeof(sa.sun_path));
 		unlink(path);
-		mask = umask(0117);	/* connecting needs write permission: owner and group */
-		if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 || listen(fd, 128) < 0) {
+		mask =
+		    umask(0117); /* connecting needs write permission: owner and group */
+		if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 ||
+		    listen(fd, 128) < 0) {
 			err_set(err, ERR_IO, "socket '%s': %s", path, g_strerror(errno));
 			close(fd);
 			fd = -1;
@@ -406,9 +423,11 @@ struct server *server_open(struct loop *loop, const struct server_options *o,
 	s->timer = loop_timer(loop, on_timer, s);
 	loop_before_sleep(loop, before_sleep, s);
 	if (o->listen)
-		ok = (fd = tcp_socket(o->listen, &s->port, err)) >= 0 && listen_on(s, fd, false, o, err);
+		ok = (fd = tcp_socket(o->listen, &s->port, err)) >= 0 &&
+		     listen_on(s, fd, false, o, err);
 	if (ok && o->socket) {
-		ok = (fd = unix_socket(o->socket, err)) >= 0 && listen_on(s, fd, true, o, err);
+		ok = (fd = unix_socket(o->socket, err)) >= 0 &&
+		     listen_on(s, fd, true, o, err);
 		if (ok)
 			s->socket_path = g_strdup(o->socket);
 	}
@@ -472,8 +491,12 @@ const char *request_header(const struct request *r, const char *name)
 	return MHD_lookup_connection_value(r->conn, MHD_HEADER_KIND, name);
 }
 
-struct visit { const char *name; unsigned n; void (*f)(void *, const char *, const char *);
-	void *ctx; };
+struct visit {
+	const char *name;
+	unsigned n;
+	void (*f)(void *, const char *, const char *);
+	void *ctx;
+};
 
 static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char *key,
     const char *value)
@@ -563,8 +586,8 @@ void request_answer(struct request *r, int status, const char *type, struct str 
 	CHECK(r->magic == REQUEST_MAGIC && !r->answered);
 	r->answered = true;
 	r->status = (unsigned)status;
-	r->response = MHD_create_response_from_buffer(body.len, (void *)(uintptr_t)(body.len ?
-	    body.p : ""), MHD_RESPMEM_MUST_COPY);
+	r->response = MHD_create_response_from_buffer(
+	    body.len, (void *)(uintptr_t)(body.len ? body.p : ""), MHD_RESPMEM_MUST_COPY);
 	set_headers(r, type, headers);
 	wake(r);
 }
@@ -593,7 +616,8 @@ void request_stream(struct request *r, int status, const char *type)
 	r->answered = r->stream = true;
 	r->status = (unsigned)status;
 	r->out = g_byte_array_new();
-	r->response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 16384, on_read, r, NULL);
+	r->response =
+	    MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 16384, on_read, r, NULL);
 	set_headers(r, type, "Cache-Control: no-store\r\n");
 	wake(r);
 }

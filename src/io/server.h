@@ -56,8 +56,8 @@ void request_set_data(struct request *, void *);
 void request_on_gone(struct request *, void (*f)(void *, struct request *), void *);
 
 /* Exactly one of these answers a request; extra headers as "Name: value\r\n" lines. */
-void request_answer(struct request *, int status, const char *content_type, struct str body,
-    const char *headers);
+void request_answer(struct request *, int status, const char *content_type,
+		    struct str body, const char *headers);
 /* A stream (server-sent events, logs): chunks until request_end(). */
 void request_stream(struct request *, int status, const char *content_type);
 void request_chunk(struct request *, struct str);

@@ -50,7 +50,8 @@ static void on_ready(void *arg, int events)
 	siginfo_t si = { 0 };
 
 	(void)events;
-	if (waitid((idtype_t)P_PIDFD, (id_t)c->pidfd, &si, WEXITED | WNOHANG) < 0 || !si.si_pid)
+	if (waitid((idtype_t)P_PIDFD, (id_t)c->pidfd, &si, WEXITED | WNOHANG) < 0 ||
+	    !si.si_pid)
 		return;
 	c->on_exit(c->ctx, c, status_of(&si));
 	child_free(c);
@@ -68,7 +69,8 @@ static void plan_fds(const struct spawn_options *o, posix_spawn_file_actions_t *
 		if (from >= 0)
 			posix_spawn_file_actions_adddup2(fa, from, lift + (int)i);
 		else
-			posix_spawn_file_actions_addopen(fa, lift + (int)i, "/dev/null", O_RDWR, 0);
+			posix_spawn_file_actions_addopen(fa, lift + (int)i, "/dev/null",
+							 O_RDWR, 0);
 	}
 	for (unsigned i = 0; i < 3 + o->keep_n; i++) {
 		posix_spawn_file_actions_adddup2(fa, lift + (int)i, (int)i);

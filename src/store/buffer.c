@@ -46,7 +46,8 @@ void buffer_clear(struct store *s)
 }
 
 #define PUSH(b, v) \
-	((b)->v = arena_grow((b)->arena, (b)->v, (b)->v##_n, &(b)->v##_cap, sizeof(*(b)->v)), \
+	((b)->v = \
+	     arena_grow((b)->arena, (b)->v, (b)->v##_n, &(b)->v##_cap, sizeof(*(b)->v)), \
 	 &(b)->v[(b)->v##_n++])
 /* Appends `from`'s rows of one kind, then `copy` deep-copies the strings of each. */
 #define APPEND(dst, src, v) \
@@ -72,7 +73,8 @@ static void own_dues(struct arena *a, struct due_row *r)
 }
 static void own_runs(struct arena *a, struct run_row *r)
 {
-	OWN(name), OWN(pipeline), OWN(rule), OWN(key), OWN(model), OWN(reason), OWN(params);
+	OWN(name), OWN(pipeline), OWN(rule), OWN(key), OWN(model), OWN(reason),
+	    OWN(params);
 	OWN(events), OWN(trigger), OWN(code), OWN(actor);
 }
 static void own_steps(struct arena *a, struct step_row *r)
@@ -126,15 +128,18 @@ void store_put_frame(struct store *s, enum journal_mode mode, char kind, struct 
 }
 
 /* The newest position of a part is the one that counts. */
-void store_put_position(struct store *s, struct str source, struct str part, struct str position)
+void store_put_position(struct store *s, struct str source, struct str part,
+			struct str position)
 {
 	struct buffer *b = &s->buf;
 	uint32_t id = source_id(s, source);
 
 	for (uint32_t i = b->pos_n; i-- > 0;)
 		if (b->pos[i].source == id && str_is(b->pos[i].part, part)) {
-			if (b->pos[i].position.len == position.len)	/* in place, no new memory */
-				memcpy((char *)(uintptr_t)b->pos[i].position.p, position.p, position.len);
+			if (b->pos[i].position.len ==
+			    position.len) /* in place, no new memory */
+				memcpy((char *)(uintptr_t)b->pos[i].position.p,
+				       position.p, position.len);
 			else
 				b->pos[i].position = arena_str(b->arena, position);
 			return;
@@ -156,12 +161,12 @@ void store_put_quarantine(struct store *s, const struct message *m, struct str s
 	};
 }
 
-void store_put_seen(struct store *s, struct str source, const uint8_t h16[16], int64_t tick_ms,
-    uint64_t seq)
+void store_put_seen(struct store *s, struct str source, const uint8_t h16[16],
+		    int64_t tick_ms, uint64_t seq)
 {
 	struct put_seen *p = ARENA_NEW(s->buf.arena, struct put_seen);
 
-	*p = (struct put_seen){ .source = source_id(s, source), .tick = tick_ms, .seq = seq };
+	*p = (struct put_seen){ source_id(s, source), { 0 }, tick_ms, seq };
 	memcpy(p->h16, h16, 16);
 	*PUSH(&s->buf, seen) = *p;
 	g_hash_table_insert(s->buf.seen_set, p->h16, p);

@@ -37,9 +37,12 @@ static bool ckpt_open(struct ckpt *c)
 {
 	if (c->db)
 		return true;
-	if (sqlite3_open_v2(c->path, &c->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) !=
-	    SQLITE_OK || sqlite3_exec(c->db, "PRAGMA synchronous=FULL;"
-	    " SELECT count(*) FROM meta", NULL, NULL, NULL) != SQLITE_OK) {
+	if (sqlite3_open_v2(c->path, &c->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+			    NULL) != SQLITE_OK ||
+	    sqlite3_exec(c->db,
+			 "PRAGMA synchronous=FULL;"
+			 " SELECT count(*) FROM meta",
+			 NULL, NULL, NULL) != SQLITE_OK) {
 		sqlite3_close(c->db);
 		c->db = NULL;
 	}
@@ -53,8 +56,8 @@ static void *pass(void *arg)
 
 	c->rc = SQLITE_CANTOPEN;
 	if (ckpt_open(c))
-		c->rc = sqlite3_wal_checkpoint_v2(c->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &c->log,
-		    &c->done);
+		c->rc = sqlite3_wal_checkpoint_v2(c->db, NULL, SQLITE_CHECKPOINT_PASSIVE,
+						  &c->log, &c->done);
 	return c;
 }
 

@@ -82,7 +82,8 @@ static int write_all(struct store *s, struct cells *c)
 	return step_done(s->st[ST_COMMIT]);
 }
 
-static enum store_result failed(struct store *s, int rc, int64_t journal_bytes, struct err *err)
+static enum store_result failed(struct store *s, int rc, int64_t journal_bytes,
+				struct err *err)
 {
 	int primary = rc & 0xff;
 

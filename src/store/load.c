@@ -10,7 +10,8 @@ static struct str column(sqlite3_stmt *st, int i)
 	return (struct str){ p, (uint32_t)sqlite3_column_bytes(st, i) };
 }
 
-static bool ended(struct store *s, sqlite3_stmt *st, int rc, const char *what, struct err *err)
+static bool ended(struct store *s, sqlite3_stmt *st, int rc, const char *what,
+		  struct err *err)
 {
 	sqlite3_finalize(st);
 	if (rc == SQLITE_DONE)
@@ -23,8 +24,8 @@ static bool load_base(struct store *s, struct cells *c, struct err *err)
 	sqlite3_stmt *st = NULL;
 	int rc;
 
-	sqlite3_prepare_v2(s->db, "SELECT shard,turn,blob FROM state_base ORDER BY shard", -1, &st,
-	    NULL);
+	sqlite3_prepare_v2(s->db, "SELECT shard,turn,blob FROM state_base ORDER BY shard",
+			   -1, &st, NULL);
 	while ((rc = sqlite3_step(st)) == SQLITE_ROW)
 		if (!cells_load_shard(c, (uint32_t)sqlite3_column_int64(st, 0),
 		    (uint64_t)sqlite3_column_int64(st, 1), column(st, 2))) {
@@ -43,7 +44,8 @@ bool store_load(struct store *s, struct cells *c, struct err *err)
 
 	if (!load_base(s, c, err))
 		return false;
-	sqlite3_prepare_v2(s->db, "SELECT turn,blob FROM state_delta ORDER BY turn", -1, &st, NULL);
+	sqlite3_prepare_v2(s->db, "SELECT turn,blob FROM state_delta ORDER BY turn", -1,
+			   &st, NULL);
 	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
 		struct delta_ref d = { (uint64_t)sqlite3_column_int64(st, 0),
 			(uint64_t)sqlite3_column_bytes(st, 1) };
@@ -66,8 +68,10 @@ struct str store_ruleset(struct store *s, struct arena *a)
 	sqlite3_stmt *st = NULL;
 	struct str r = { NULL, 0 };
 
-	sqlite3_prepare_v2(s->db, "SELECT text FROM ruleset WHERE hash=(SELECT value FROM meta"
-	    " WHERE name='ruleset')", -1, &st, NULL);
+	sqlite3_prepare_v2(s->db,
+			   "SELECT text FROM ruleset WHERE hash=(SELECT value FROM meta"
+			   " WHERE name='ruleset')",
+			   -1, &st, NULL);
 	if (sqlite3_step(st) == SQLITE_ROW)
 		r = arena_str(a, column(st, 0));
 	sqlite3_finalize(st);
@@ -82,7 +86,8 @@ bool store_pipelines(struct store *s, struct arena *a, struct str **ret, uint32_
 	uint32_t n = 0, cap = 0;
 	int rc;
 
-	sqlite3_prepare_v2(s->db, "SELECT text FROM pipeline ORDER BY hash", -1, &st, NULL);
+	sqlite3_prepare_v2(s->db, "SELECT text FROM pipeline ORDER BY hash", -1, &st,
+			   NULL);
 	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
 		v = arena_grow(a, v, n, &cap, sizeof(*v));
 		v[n++] = arena_str(a, column(st, 0));
@@ -106,7 +111,8 @@ bool store_positions(struct store *s, struct str source,
 	return ended(s, st, rc, "positions", err);
 }
 
-bool store_has_seen(struct store *s, struct str source, const uint8_t h16[16], uint64_t *seq)
+bool store_has_seen(struct store *s, struct str source, const uint8_t h16[16],
+		    uint64_t *seq)
 {
 	const struct put_seen *p = g_hash_table_lookup(s->buf.seen_set, h16);
 	sqlite3_stmt *st = s->st[ST_SEEN_GET];

@@ -14,8 +14,8 @@ enum query_kind { QUERY_RUNS = 1, QUERY_RUN, QUERY_DECISIONS, QUERY_DECISION,
 	QUERY_RETRY };
 struct query {
 	enum query_kind	 kind;
-	char		*id;		/* RUN, DECISION, RETRY: run name or number, decision id */
-	char		*rule, *pipeline, *key, *state, *outcome, *event, *model;	/* filters */
+	char *id; /* RUN, DECISION, RETRY: run name or number, decision id */
+	char *rule, *pipeline, *key, *state, *outcome, *event, *model; /* filters */
 	int64_t		 since_ms, until_ms;	/* 0: open */
 	uint64_t	 before;	/* ids below this (paging); 0: newest */
 	uint32_t	 limit;		/* default 100, at most 1,000 */

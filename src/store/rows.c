@@ -338,7 +338,8 @@ int rows_trim(struct store *s, const struct turn_head *last)
 	}
 	if (rc == SQLITE_OK && s->buf.fx.outbox_n) {
 		sqlite3_bind_int64(s->st[ST_OUTBOX_TRIM], 1, (int64_t)s->run_read);
-		sqlite3_bind_int64(s->st[ST_OUTBOX_TRIM], 2, last->wall_ms - s->opt.keep_ms);
+		sqlite3_bind_int64(s->st[ST_OUTBOX_TRIM], 2,
+				   last->wall_ms - s->opt.keep_ms);
 		sqlite3_bind_int(s->st[ST_OUTBOX_TRIM], 3, TRIM_ROWS);
 		rc = step_done(s->st[ST_OUTBOX_TRIM]);
 	}

@@ -83,7 +83,8 @@ static int end_round(struct store *s, uint64_t turn)
 
 static int roll(struct store *s, struct cells *c, uint64_t turn)
 {
-	uint64_t half = cells_total_bytes(c) / 2, max = half > DELTAS_MAX ? half : DELTAS_MAX;
+	uint64_t half = cells_total_bytes(c) / 2,
+		 max = half > DELTAS_MAX ? half : DELTAS_MAX;
 	gint64 until = g_get_monotonic_time() + ROLL_US;
 	int rc = SQLITE_OK;
 

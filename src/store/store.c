@@ -32,12 +32,15 @@ static bool check_fs(const char *dir, bool force, struct err *err)
 	struct statfs fs;
 
 	if (statfs(dir, &fs) < 0)
-		return err_set(err, ERR_IO, "state directory '%s': %s", dir, g_strerror(errno));
+		return err_set(err, ERR_IO, "state directory '%s': %s", dir,
+			       g_strerror(errno));
 	for (unsigned i = 0; !force && i < G_N_ELEMENTS(unsafe_fs); i++)
 		if (((long)fs.f_type & 0xffffffff) == (unsafe_fs[i].magic & 0xffffffff))
-			return err_set(err, ERR_USAGE, "state directory '%s' is on %s, where SQLite's"
-			    " locks and syncs can't be trusted: use a local disk (or --force)", dir,
-			    unsafe_fs[i].name);
+			return err_set(err, ERR_USAGE,
+				       "state directory '%s' is on %s, where SQLite's"
+				       " locks and syncs can't be trusted: use a local "
+				       "disk (or --force)",
+				       dir, unsafe_fs[i].name);
 	return true;
 }
 
@@ -49,18 +52,21 @@ static bool take_lock(struct store *s, struct err *err)
 
 	s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (s->lock_fd < 0) {
-		err_set(err, errno == ENOSPC ? ERR_FULL : ERR_IO, "'%s': %s", path, g_strerror(errno));
+		err_set(err, errno == ENOSPC ? ERR_FULL : ERR_IO, "'%s': %s", path,
+			g_strerror(errno));
 		g_free(path);
 		return false;
 	}
 	for (int i = 0; fcntl(s->lock_fd, F_OFD_SETLK, &fl) < 0; i++) {
 		if (i == 100) {
-			err_set(err, ERR_CONFLICT, "another retraind holds '%s': one daemon per state"
-			    " directory", path);
+			err_set(err, ERR_CONFLICT,
+				"another retraind holds '%s': one daemon per state"
+				" directory",
+				path);
 			g_free(path);
 			return false;
 		}
-		nanosleep(&pause, NULL);	/* a predecessor may be finishing its turn */
+		nanosleep(&pause, NULL); /* a predecessor may be finishing its turn */
 	}
 	g_free(path);
 	return true;
@@ -69,21 +75,24 @@ static bool take_lock(struct store *s, struct err *err)
 static bool exec_sql(struct store *s, const char *sql, struct err *err)
 {
 	if (sqlite3_exec(s->db, sql, NULL, NULL, NULL) != SQLITE_OK)
-		return err_set(err, sqlite3_errcode(s->db) == SQLITE_FULL ? ERR_FULL : ERR_IO,
-		    "'%s': %s", s->path, sqlite3_errmsg(s->db));
+		return err_set(err,
+			       sqlite3_errcode(s->db) == SQLITE_FULL ? ERR_FULL : ERR_IO,
+			       "'%s': %s", s->path, sqlite3_errmsg(s->db));
 	return true;
 }
 
 static bool check_wal(struct store *s, struct err *err)
 {
 	sqlite3_stmt *st = NULL;
-	bool ok = sqlite3_prepare_v2(s->db, "PRAGMA journal_mode=WAL", -1, &st, NULL) == SQLITE_OK &&
-	    sqlite3_step(st) == SQLITE_ROW &&
-	    strcmp((const char *)sqlite3_column_text(st, 0), "wal") == 0;
+	bool ok = sqlite3_prepare_v2(s->db, "PRAGMA journal_mode=WAL", -1, &st, NULL) ==
+		      SQLITE_OK &&
+		  sqlite3_step(st) == SQLITE_ROW &&
+		  strcmp((const char *)sqlite3_column_text(st, 0), "wal") == 0;
 
 	if (!ok)
 		err_set(err, sqlite3_errcode(s->db) == SQLITE_FULL ? ERR_FULL : ERR_IO,
-		    "'%s': write-ahead log mode was refused: %s", s->path, sqlite3_errmsg(s->db));
+			"'%s': write-ahead log mode was refused: %s", s->path,
+			sqlite3_errmsg(s->db));
 	sqlite3_finalize(st);
 	return ok;
 }
@@ -95,14 +104,17 @@ static bool quick_check(struct store *s, struct err *err)
 	bool ok = true;
 
 	if (access(mark, F_OK) == 0) {
-		ok = sqlite3_prepare_v2(s->db, "PRAGMA quick_check", -1, &st, NULL) == SQLITE_OK &&
-		    sqlite3_step(st) == SQLITE_ROW &&
-		    strcmp((const char *)sqlite3_column_text(st, 0), "ok") == 0;
+		ok = sqlite3_prepare_v2(s->db, "PRAGMA quick_check", -1, &st, NULL) ==
+			 SQLITE_OK &&
+		     sqlite3_step(st) == SQLITE_ROW &&
+		     strcmp((const char *)sqlite3_column_text(st, 0), "ok") == 0;
 		if (ok)
 			unlink(mark);
 		else
-			err_set(err, ERR_CORRUPT, "'%s' is damaged: %s; restore a backup", s->path,
-			    st ? (const char *)sqlite3_column_text(st, 0) : sqlite3_errmsg(s->db));
+			err_set(err, ERR_CORRUPT, "'%s' is damaged: %s; restore a backup",
+				s->path,
+				st ? (const char *)sqlite3_column_text(st, 0)
+				   : sqlite3_errmsg(s->db));
 		sqlite3_finalize(st);
 	}
 	g_free(mark);
@@ -115,8 +127,9 @@ static bool open_db(struct store *s, struct err *err)
 	    SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
 		return err_set(err, ERR_IO, "'%s': %s", s->path, sqlite3_errmsg(s->db));
 	if (sqlite3_db_readonly(s->db, "main") == 1)
-		return err_set(err, ERR_IO, "'%s' is read-only: the daemon must be able to write it",
-		    s->path);
+		return err_set(err, ERR_IO,
+			       "'%s' is read-only: the daemon must be able to write it",
+			       s->path);
 	sqlite3_extended_result_codes(s->db, 1);
 	sqlite3_busy_timeout(s->db, 5000);
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
@@ -151,15 +164,16 @@ bool store_get_meta(struct store *s, const char *name, char *ret, size_t n)
 	return ok;
 }
 
-static bool meta_put(struct store *s, const char *name, const char *value, struct err *err)
+static bool meta_put(struct store *s, const char *name, const char *value,
+		     struct err *err)
 {
 	sqlite3_bind_text(s->st[ST_META], 1, name, -1, SQLITE_STATIC);
 	sqlite3_bind_text(s->st[ST_META], 2, value, -1, SQLITE_STATIC);
 	int rc = step_done(s->st[ST_META]);
 
 	if (rc != SQLITE_OK)
-		return err_set(err, rc == SQLITE_FULL ? ERR_FULL : ERR_IO, "table meta: %s",
-		    sqlite3_errmsg(s->db));
+		return err_set(err, rc == SQLITE_FULL ? ERR_FULL : ERR_IO,
+			       "table meta: %s", sqlite3_errmsg(s->db));
 	return true;
 }
 
@@ -194,8 +208,9 @@ static void read_marks(struct store *s)
 {
 	sqlite3_stmt *st = NULL;
 
-	sqlite3_prepare_v2(s->db, "SELECT id,wall,tick FROM turn ORDER BY id DESC LIMIT 1", -1, &st,
-	    NULL);
+	sqlite3_prepare_v2(s->db,
+			   "SELECT id,wall,tick FROM turn ORDER BY id DESC LIMIT 1", -1,
+			   &st, NULL);
 	if (sqlite3_step(st) == SQLITE_ROW) {
 		s->meta.last_turn = (uint64_t)sqlite3_column_int64(st, 0);
 		s->meta.last_wall_ms = sqlite3_column_int64(st, 1);
@@ -203,16 +218,19 @@ static void read_marks(struct store *s)
 	}
 	sqlite3_finalize(st);
 	s->outbox_last = (uint64_t)number(s, "SELECT coalesce(max(id),0) FROM outbox");
-	s->journal_bytes = number(s, "SELECT coalesce(sum(length(zblob)),0) FROM journal");
+	s->journal_bytes =
+	    number(s, "SELECT coalesce(sum(length(zblob)),0) FROM journal");
 	s->page_size = (int)number(s, "PRAGMA page_size");
 	sqlite3_prepare_v2(s->db, "SELECT id,name FROM source", -1, &st, NULL);
 	while (sqlite3_step(st) == SQLITE_ROW)
-		g_hash_table_insert(s->sources, g_strdup((const char *)sqlite3_column_text(st, 1)),
-		    GINT_TO_POINTER(sqlite3_column_int(st, 0)));
+		g_hash_table_insert(s->sources,
+				    g_strdup((const char *)sqlite3_column_text(st, 1)),
+				    GINT_TO_POINTER(sqlite3_column_int(st, 0)));
 	sqlite3_finalize(st);
 }
 
-struct store *store_open(const char *dir, const struct store_options *opt, struct err *err)
+struct store *store_open(const char *dir, const struct store_options *opt,
+			 struct err *err)
 {
 	struct store *s = g_new0(struct store, 1);
 
@@ -225,8 +243,8 @@ struct store *store_open(const char *dir, const struct store_options *opt, struc
 	s->scratch = g_byte_array_new();
 	buffer_init(s);
 	if (g_mkdir_with_parents(dir, 0700) < 0)
-		err_set(err, errno == ENOSPC ? ERR_FULL : ERR_IO, "state directory '%s': %s", dir,
-		    g_strerror(errno));
+		err_set(err, errno == ENOSPC ? ERR_FULL : ERR_IO,
+			"state directory '%s': %s", dir, g_strerror(errno));
 	else if (check_fs(dir, opt->force, err) && take_lock(s, err) && open_db(s, err) &&
 	    schema_open(s->db, &s->meta.fresh, err) && statements_prepare(s, err) &&
 	    open_identity(s, err)) {

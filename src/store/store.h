@@ -71,8 +71,8 @@ void store_put_position(struct store *, struct str source, struct str part,
     struct str position);
 void store_put_quarantine(struct store *, const struct message *, struct str source,
     const char *reason, struct str why, int64_t wall_ms);
-void store_put_seen(struct store *, struct str source, const uint8_t h16[16], int64_t tick_ms,
-    uint64_t seq);
+void store_put_seen(struct store *, struct str source, const uint8_t h16[16],
+		    int64_t tick_ms, uint64_t seq);
 void store_put_ruleset(struct store *, const uint8_t hash[32], struct str packed,
     int64_t wall_ms);
 /* Audit of a person's mutation; `answer` is what a repeat of the same key gets. */

@@ -65,7 +65,7 @@ struct store {
 	struct buffer	 buf;
 	GHashTable	*sources;	/* name -> id */
 	uint64_t	 commit;	/* number of the last one */
-	uint64_t	 outbox_last, run_read;	/* outbox: newest row; read by the run source */
+	uint64_t outbox_last, run_read; /* outbox: newest row; read by the run source */
 	/* rolling rewrite of base shards */
 	struct roll	 roll, staged;	/* staged becomes roll when the commit is done */
 	GArray		*deltas;	/* struct delta_ref, in turn order */

@@ -80,24 +80,28 @@ static void count(struct turn *t)
 	for (uint32_t i = 0; i < d->decisions_n; i++) {
 		const struct decision_row *r = &d->decisions[i];
 		char *rule = g_strndup(r->rule.p, r->rule.len);
-		metric_add("decisions_total", r->count ? r->count : 1, "rule", rule, "outcome",
-		    outcome_name(r->outcome), NULL);
+		metric_add("decisions_total", r->count ? r->count : 1, "rule", rule,
+			   "outcome", outcome_name(r->outcome), NULL);
 		if (r->outcome == OUTCOME_SUPPRESSED)
-			metric_add("suppressed_total", r->count ? r->count : 1, "suppressor",
-			    suppressor_name(r->by), NULL);
+			metric_add("suppressed_total", r->count ? r->count : 1,
+				   "suppressor", suppressor_name(r->by), NULL);
 		if (r->due_ms)
-			metric_observe("due_delay_seconds", (double)(r->time_ms - r->due_ms) / 1e3, NULL);
+			metric_observe("due_delay_seconds",
+				       (double)(r->time_ms - r->due_ms) / 1e3, NULL);
 		g_free(rule);
 	}
 	for (uint32_t i = 0; i < d->dues_n; i++)
 		metric_add("due_total", 1, "outcome",
-		    str_starts(d->dues[i].outcome, STR("skipped")) ? "skipped" : "decided", NULL);
+			   str_starts(d->dues[i].outcome, STR("skipped")) ? "skipped"
+									  : "decided",
+			   NULL);
 	for (uint32_t i = 0; i < t->fx.runs_n; i++) {
 		const struct run_row *r = &t->fx.runs[i];
 		char *p = g_strndup(r->pipeline.p, r->pipeline.len);
 		if (run_is_terminal(r->state)) {
-			metric_add("runs_ended_total", 1, "pipeline", p, "state", run_state_name(r->state),
-			    "outcome", run_outcome_name(r->outcome), NULL);
+			metric_add("runs_ended_total", 1, "pipeline", p, "state",
+				   run_state_name(r->state), "outcome",
+				   run_outcome_name(r->outcome), NULL);
 			if (r->started_ms)
 				metric_observe("run_duration_seconds",
 				    (double)(r->finished_ms - r->started_ms) / 1e3, NULL);
@@ -111,7 +115,8 @@ static void count(struct turn *t)
 static void dispatch(struct turn *t)
 {
 	for (uint32_t i = 0; i < t->fx.ops_n; i++) {
-		char *name = g_strndup(t->fx.ops[i].executor.p, t->fx.ops[i].executor.len);
+		char *name =
+		    g_strndup(t->fx.ops[i].executor.p, t->fx.ops[i].executor.len);
 		if (t->fx.ops[i].kind == EXEC_START)
 			metric_add("steps_started_total", 1, "executor", name, NULL);
 		g_free(name);
@@ -160,8 +165,8 @@ void commit_run(struct turn *t)
 		cut(t);
 	switch (store_commit(t->p.store, world_cells(t->world), &c, &err)) {
 	case STORE_DONE:
-		metric_observe("commit_duration_seconds", (double)(clock_mono_us() - began) / 1e6,
-		    NULL);
+		metric_observe("commit_duration_seconds",
+			       (double)(clock_mono_us() - began) / 1e6, NULL);
 		if (t->full)
 			log_warn("the commit that found the disk full is through");
 		done(t, c);
@@ -169,7 +174,8 @@ void commit_run(struct turn *t)
 	case STORE_FULL:
 		metric_add("commit_failures_total", 1, "reason", "full", NULL);
 		if (!t->full)
-			log_error("%s: nothing is acknowledged; trying again each second", err.msg);
+			log_error("%s: nothing is acknowledged; trying again each second",
+				  err.msg);
 		t->full = true;
 		return;
 	case STORE_BROKEN:

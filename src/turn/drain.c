@@ -36,7 +36,8 @@ static void own_str(struct str *s)
 
 static void free_command(struct queued_command *q)
 {
-	struct str *v[] = { &q->c.actor, &q->c.target, &q->c.key, &q->c.params, &q->c.reason };
+	struct str *v[] = { &q->c.actor, &q->c.target, &q->c.key, &q->c.params,
+			    &q->c.reason };
 
 	for (unsigned i = 0; i < G_N_ELEMENTS(v); i++)
 		g_free((char *)(uintptr_t)v[i]->p);
@@ -73,19 +74,22 @@ static struct waiting *waiting_of(struct turn *t, uint64_t token)
 }
 
 /* Answers made by this input; the audit row keeps what a repeat gets. */
-static void take_answers(struct turn *t, uint32_t from, const struct command *c, uint64_t seq)
+static void take_answers(struct turn *t, uint32_t from, const struct command *c,
+			 uint64_t seq)
 {
 	for (uint32_t i = from; i < t->fx.answers_n; i++) {
 		struct answer *a = &t->fx.answers[i];
 		struct waiting *w = waiting_of(t, a->token);
-		struct str kept = arena_printf(t->arena, "%d %.*s", a->status, STR_ARG(a->json));
+		struct str kept =
+		    arena_printf(t->arena, "%d %.*s", a->status, STR_ARG(a->json));
 		if (w) {
 			w->answered = true;
 			w->status = a->status;
 			w->json = own(a->json);
 		}
-		store_put_audit(t->p.store, t->head.wall_ms, seq, c->actor, str_of(command_name(c->kind)),
-		    c->target, c->params.len ? c->params : c->reason, kept);
+		store_put_audit(t->p.store, t->head.wall_ms, seq, c->actor,
+				str_of(command_name(c->kind)), c->target,
+				c->params.len ? c->params : c->reason, kept);
 	}
 }
 
@@ -120,8 +124,8 @@ void drain_commands(struct turn *t)
 		struct str *v[] = { &q->c.actor, &q->c.target, &q->c.key, &q->c.params,
 			&q->c.reason };
 		struct queued_command copy = *q;
-		struct str *w[] = { &copy.c.actor, &copy.c.target, &copy.c.key, &copy.c.params,
-			&copy.c.reason };
+		struct str *w[] = { &copy.c.actor, &copy.c.target, &copy.c.key,
+				    &copy.c.params, &copy.c.reason };
 		for (unsigned i = 0; i < G_N_ELEMENTS(v); i++)
 			*w[i] = arena_str(t->arena, *v[i]);
 		free_command(q);
@@ -146,13 +150,17 @@ void drain_reloads(struct turn *t)
 
 	while ((q = g_queue_pop_head(&t->reloads))) {
 		struct input in = { .kind = INPUT_RULESET, .ruleset = q->rs };
-		struct waiting w = { .answer = q->answer, .ctx = q->ctx, .token = ++t->token,
-			.answered = true, .status = 200 };
+		struct waiting w = { .answer = q->answer,
+				     .ctx = q->ctx,
+				     .token = ++t->token,
+				     .answered = true,
+				     .status = 200 };
 		journal(t, &in);
-		store_put_ruleset(t->p.store, q->rs->hash, q->rs->packed, t->head.wall_ms);
+		store_put_ruleset(t->p.store, q->rs->hash, q->rs->packed,
+				  t->head.wall_ms);
 		turn_step(t, &in);
-		w.json = g_strdup_printf("{\"ok\":true,\"rules\":%u,\"pipelines\":%u}", q->rs->rules_n,
-		    q->rs->pipelines_n);
+		w.json = g_strdup_printf("{\"ok\":true,\"rules\":%u,\"pipelines\":%u}",
+					 q->rs->rules_n, q->rs->pipelines_n);
 		g_array_append_val(t->waiting, w);
 		ruleset_unref(q->rs);
 		t->at_once = true;
@@ -191,14 +199,15 @@ void drain_reports(struct turn *t)
 
 	while ((q = g_queue_pop_head(&t->reports))) {
 		struct report r = q->r;
-		struct str *v[] = { &r.key, &r.native_id, &r.native_state, &r.reason, &r.outputs,
-			&r.metrics, &r.artifacts };
+		struct str *v[] = { &r.key,     &r.native_id, &r.native_state, &r.reason,
+				    &r.outputs, &r.metrics,   &r.artifacts };
 		struct input in = { .kind = INPUT_REPORT, .report = &r };
 		for (unsigned i = 0; i < G_N_ELEMENTS(v); i++)
 			*v[i] = arena_str(t->arena, *v[i]);
 		free_report(q);
 		if (!t->ready) {
-			bool live = r.state == REPORT_RUNNING || r.state == REPORT_PENDING;
+			bool live =
+			    r.state == REPORT_RUNNING || r.state == REPORT_PENDING;
 			t->recovery.attached += live;
 			t->recovery.ended += r.state >= REPORT_COMPLETED;
 			t->recovery.lost += r.state == REPORT_ABSENT;
@@ -253,8 +262,8 @@ static void on_event(void *arg, struct event *e)
 }
 
 /* First 128 bits of SHA-256 over our source, what names the event there, and its id. */
-static void identity(const struct source *s, struct str space, struct str id, uint32_t index,
-    uint8_t ret[16])
+static void identity(const struct source *s, struct str space, struct str id,
+		     uint32_t index, uint8_t ret[16])
 {
 	GChecksum *sum = g_checksum_new(G_CHECKSUM_SHA256);
 	uint8_t all[32];
@@ -308,10 +317,12 @@ static void refuse(struct turn *t, uint32_t i, const struct message *m,
 	struct source *s = t->sources[i];
 	struct str w = { text->str, (uint32_t)text->len };
 
-	store_put_quarantine(t->p.store, m, s->name, event_refusal_name(why), w, t->head.wall_ms);
+	store_put_quarantine(t->p.store, m, s->name, event_refusal_name(why), w,
+			     t->head.wall_ms);
 	(*t->counts[i].quarantined)++;
 	char *name = g_strndup(s->name.p, s->name.len);
-	metric_add("quarantined_total", 1, "source", name, "reason", event_refusal_name(why), NULL);
+	metric_add("quarantined_total", 1, "source", name, "reason",
+		   event_refusal_name(why), NULL);
 	log_warn("source '%s': message at %.*s:%lld quarantined: %s: %.*s", name,
 	    STR_ARG(m->part), (long long)m->pos, event_refusal_name(why), STR_ARG(w));
 	g_free(name);
@@ -354,13 +365,15 @@ static void step_events(struct turn *t, uint32_t i, const struct message *m,
 static void step_message(struct turn *t, uint32_t i, const struct message *m)
 {
 	const struct ruleset *rs = world_ruleset(t->world);
-	const struct event_format *f = m->source < rs->formats_n ? rs->formats[m->source] : NULL;
+	const struct event_format *f =
+	    m->source < rs->formats_n ? rs->formats[m->source] : NULL;
 	struct decoded d = { .t = t };
 	uint32_t at = 0;
 	enum event_refusal r;
 
 	g_string_truncate(t->why, 0);
-	r = event_decode(m, f, &rs->plan, &t->p.limits, t->arena, on_event, &d, &at, t->why);
+	r = event_decode(m, f, &rs->plan, &t->p.limits, t->arena, on_event, &d, &at,
+			 t->why);
 	if (r == EVENT_OK)
 		step_events(t, i, m, &d);
 	else
@@ -390,7 +403,9 @@ void drain_deadlines(struct turn *t, uint32_t budget)
 	struct input in;
 	/* A wall clock that is behind the last turn's may be about to be set. */
 	int64_t wall = now.boot_ms < t->clock_ok_boot &&
-	    t->head.wall_ms < store_meta(t->p.store)->last_wall_ms ? INT64_MIN : t->head.wall_ms;
+			       t->head.wall_ms < store_meta(t->p.store)->last_wall_ms
+			   ? INT64_MIN
+			   : t->head.wall_ms;
 
 	while (budget-- > 0 && world_take_due(t->world, wall, t->head.tick_ms, &in)) {
 		journal(t, &in);

@@ -6,8 +6,8 @@
 #include "base/codec.h"
 #include "turn/turn_priv.h"
 
-void frame_message(enum journal_mode mode, const struct message *m, const uint32_t *skipped,
-    uint32_t skipped_n, GByteArray *out)
+void frame_message(enum journal_mode mode, const struct message *m,
+		   const uint32_t *skipped, uint32_t skipped_n, GByteArray *out)
 {
 	static const char marks[] = { 0, 'f', 'r', 'o' };
 

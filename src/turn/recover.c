@@ -32,8 +32,10 @@ static void resume_clock(struct turn *t, const struct clock_now *now)
 	store_put_meta(t->p.store, "tick_offset", str_of(text));
 	if (m->last_turn && away < 0) {
 		t->clock_ok_boot = now->boot_ms + t->p.clock_wait_ms;
-		log_warn("the clock is %lld s behind the last turn: schedules wait up to %lld s",
-		    (long long)(-away / 1000), (long long)(t->p.clock_wait_ms / 1000));
+		log_warn("the clock is %lld s behind the last turn: schedules wait up to "
+			 "%lld s",
+			 (long long)(-away / 1000),
+			 (long long)(t->p.clock_wait_ms / 1000));
 	}
 }
 
@@ -94,7 +96,8 @@ static void resume_part(void *arg, struct str part, struct str position)
 static bool resume_sources(struct turn *t, struct err *err)
 {
 	for (uint32_t i = 0; i < t->sources_n; i++)
-		if (!store_positions(t->p.store, t->sources[i]->name, resume_part, t->sources[i], err))
+		if (!store_positions(t->p.store, t->sources[i]->name, resume_part,
+				     t->sources[i], err))
 			return false;
 	for (uint32_t i = 0; i < t->sources_n; i++)
 		t->sources[i]->impl->start(t->sources[i]);
@@ -128,7 +131,8 @@ static void first_turn(struct turn *t, struct ruleset *new, const struct clock_n
 		store_put_ruleset(t->p.store, new->hash, new->packed, now->wall_ms);
 		step_journalled(t, &re);
 	}
-	t->recovery.runs = world_counts(t->world).pending + world_counts(t->world).running;
+	t->recovery.runs =
+	    world_counts(t->world).pending + world_counts(t->world).running;
 	world_ops(t->world, &t->fx);
 	turn_end(t);
 	t->at_once = true;
@@ -144,7 +148,9 @@ bool turn_recover(struct turn *t, struct ruleset *rules, struct err *err)
 		log_error("no rule set is usable: running without rules");
 	else if (!rules && old)
 		log_warn("running the last good rule set");
-	base = old ? ruleset_ref(old) : rules ? ruleset_ref(rules) : ruleset_empty(t->p.catalog);
+	base = old     ? ruleset_ref(old)
+	       : rules ? ruleset_ref(rules)
+		       : ruleset_empty(t->p.catalog);
 	same = rules && old && memcmp(rules->hash, old->hash, 32) == 0;
 	t->world = world_new();
 	resume_clock(t, &now);
@@ -171,8 +177,9 @@ void turn_report_recovery(struct turn *t)
 		return;
 	t->ready = true;
 	if (t->recovery.runs)
-		log_info("recovered %u runs: %u attached, %u ended, %u lost", t->recovery.runs,
-		    t->recovery.attached, t->recovery.ended, t->recovery.lost);
+		log_info("recovered %u runs: %u attached, %u ended, %u lost",
+			 t->recovery.runs, t->recovery.attached, t->recovery.ended,
+			 t->recovery.lost);
 	if (t->p.on_ready)
 		t->p.on_ready(t->p.ctx);
 }

@@ -26,7 +26,7 @@ struct reload {
 	struct reload_options o;
 	char		*dir;
 	struct io_watch	*watch, *settle;
-	GArray		*now, *next;	/* struct asker: of the running build, of the one after */
+	GArray *now, *next; /* struct asker: of the running build, of the one after */
 	bool		 running, again;
 	bool		 ok;
 	int64_t		 at_ms;
@@ -118,7 +118,8 @@ static void note(struct reload *r, const struct build *b)
 			g_snprintf(hex + 2 * i, 3, "%02x", b->rs->hash[i]);
 		g_free(r->hash);
 		r->hash = g_strdup(hex);
-		metric_set("rules_last_reload_success_timestamp_seconds", (double)r->at_ms / 1e3, NULL);
+		metric_set("rules_last_reload_success_timestamp_seconds",
+			   (double)r->at_ms / 1e3, NULL);
 	}
 	metric_set("rules_last_reload_successful", r->ok, NULL);
 	if (!r->ok)
@@ -186,7 +187,8 @@ static void start(struct reload *r)
 	r->running = pool_run(r->helper, job, on_built, b, r);
 	if (!r->running) {
 		build_free(b);
-		answer_all(r->now, 503, STR("{\"ok\":false,\"error\":\"the helper is busy\"}"));
+		answer_all(r->now, 503,
+			   STR("{\"ok\":false,\"error\":\"the helper is busy\"}"));
 	}
 }
 
@@ -229,7 +231,9 @@ struct reload *reload_new(struct turn *t, struct loop *loop, struct pool *helper
 	r->diagnostics = g_strdup("[]");
 	r->settle = loop_timer(loop, on_settled, r);
 	if (o->watch && !(r->watch = loop_path(loop, r->dir, on_change, r)))
-		log_warn("rules directory '%s' can't be watched: reload by SIGHUP or retrainctl", r->dir);
+		log_warn("rules directory '%s' can't be watched: reload by SIGHUP or "
+			 "retrainctl",
+			 r->dir);
 	return r;
 }
 

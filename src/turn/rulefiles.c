@@ -40,7 +40,8 @@ static bool owner_allowed(uid_t uid, const struct reload_options *o)
 		char *name = g_strndup(o->owners.v[i].p, o->owners.v[i].len);
 		char *end;
 		unsigned long n = strtoul(name, &end, 10);
-		bool ok = *name && !*end ? n == uid : (pw = getpwnam(name)) && pw->pw_uid == uid;
+		bool ok = *name && !*end ? n == uid
+					 : (pw = getpwnam(name)) && pw->pw_uid == uid;
 		g_free(name);
 		if (ok)
 			return true;
@@ -58,19 +59,24 @@ static bool group_allowed(gid_t gid, const struct reload_options *o)
 	return ok;
 }
 
-static bool check_owner(const char *path, const struct stat *st, const struct reload_options *o,
-    struct err *err)
+static bool check_owner(const char *path, const struct stat *st,
+			const struct reload_options *o, struct err *err)
 {
 	if (!owner_allowed(st->st_uid, o))
-		return err_set(err, ERR_DENIED, "'%s' belongs to uid %u: expected root, uid %u or one"
-		    " of rules.owners", path, (unsigned)st->st_uid, (unsigned)geteuid());
+		return err_set(err, ERR_DENIED,
+			       "'%s' belongs to uid %u: expected root, uid %u or one"
+			       " of rules.owners",
+			       path, (unsigned)st->st_uid, (unsigned)geteuid());
 	if (st->st_mode & S_IWOTH)
-		return err_set(err, ERR_DENIED, "'%s' may be written by everyone (mode %03o): chmod o-w",
-		    path, (unsigned)(st->st_mode & 0777));
+		return err_set(err, ERR_DENIED,
+			       "'%s' may be written by everyone (mode %03o): chmod o-w",
+			       path, (unsigned)(st->st_mode & 0777));
 	if ((st->st_mode & S_IWGRP) && !group_allowed(st->st_gid, o))
-		return err_set(err, ERR_DENIED, "'%s' may be written by group %u (mode %03o): chmod g-w,"
-		    " or name the group in rules.group", path, (unsigned)st->st_gid,
-		    (unsigned)(st->st_mode & 0777));
+		return err_set(err, ERR_DENIED,
+			       "'%s' may be written by group %u (mode %03o): chmod g-w,"
+			       " or name the group in rules.group",
+			       path, (unsigned)st->st_gid,
+			       (unsigned)(st->st_mode & 0777));
 	return true;
 }
 
@@ -80,9 +86,11 @@ static bool check_dir(const char *path, const struct reload_options *o, struct e
 	struct statvfs fs;
 
 	if (stat(path, &st) < 0)
-		return err_set(err, ERR_IO, "rules directory '%s': %s", path, g_strerror(errno));
+		return err_set(err, ERR_IO, "rules directory '%s': %s", path,
+			       g_strerror(errno));
 	if (!S_ISDIR(st.st_mode))
-		return err_set(err, ERR_IO, "rules directory '%s' is not a directory", path);
+		return err_set(err, ERR_IO, "rules directory '%s' is not a directory",
+			       path);
 	if ((st.st_mode & S_ISVTX) && st.st_uid == 0)
 		return true;
 	if (statvfs(path, &fs) == 0 && (fs.f_flag & ST_RDONLY))
@@ -108,9 +116,11 @@ static bool read_one(const char *dir, const char *name, const struct reload_opti
 	else if (check_owner(path, &st, o, err)) {
 		buf = arena_alloc(a, (size_t)st.st_size + 1);
 		ssize_t n = 0, got;
-		while (n < st.st_size && (got = read(fd, buf + n, (size_t)(st.st_size - n))) > 0)
+		while (n < st.st_size &&
+		       (got = read(fd, buf + n, (size_t)(st.st_size - n))) > 0)
 			n += got;
-		*ret = (struct rule_text){ .bundle = STR(""), .name = arena_str(a, str_of(path)),
+		*ret = (struct rule_text){ .bundle = STR(""),
+			.name = arena_str(a, str_of(path)),
 			.dir = arena_str(a, str_of(dir)), .bytes = { buf, (uint32_t)n } };
 		ok = true;
 	}
@@ -135,21 +145,24 @@ bool rules_read(const struct reload_options *o, struct arena *a, struct rule_tex
 	bool ok = check_dir(dir, o, err);
 
 	if (ok && !(d = g_dir_open(dir, 0, NULL)))
-		ok = err_set(err, ERR_IO, "rules directory '%s': %s", dir, g_strerror(errno));
+		ok = err_set(err, ERR_IO, "rules directory '%s': %s", dir,
+			     g_strerror(errno));
 	while (ok && (name = g_dir_read_name(d)))
 		if (is_rule_file(name))
 			g_ptr_array_add(names, g_strdup(name));
 	if (d)
 		g_dir_close(d);
 	if (ok && names->len > RULES_FILES_MAX)
-		ok = err_set(err, ERR_LIMIT, "more than %d rule files in '%s'", RULES_FILES_MAX, dir);
+		ok = err_set(err, ERR_LIMIT, "more than %d rule files in '%s'",
+			     RULES_FILES_MAX, dir);
 	if (ok) {
 		if (names->len)
 			qsort(names->pdata, names->len, sizeof(char *), by_name);
 		*ret = ARENA_ARRAY(a, struct rule_text, names->len);
 		*ret_n = names->len;
 		for (uint32_t i = 0; ok && i < names->len; i++)
-			ok = read_one(dir, g_ptr_array_index(names, i), o, a, &(*ret)[i], err);
+			ok = read_one(dir, g_ptr_array_index(names, i), o, a, &(*ret)[i],
+				      err);
 	}
 	g_ptr_array_free(names, TRUE);
 	g_free(dir);

@@ -43,15 +43,16 @@ static void source_gauges(struct source *s)
 
 static void rule_gauges(const struct decide *d, const struct rule *r, double modes[4])
 {
-	static const char *const fates[] = { "", "evaluated", "late", "refused_key", "invalid" };
+	static const char *const fates[] = { "", "evaluated", "late", "refused_key",
+					     "invalid" };
 	struct rule_count c = decide_rule_count(d, decide_rule_id(d, r));
 	char *name = g_strndup(r->name.p, r->name.len);
 
 	modes[r->mode]++;
 	metric_set("rule_keys", c.keys, "rule", name, NULL);
 	for (int f = FATE_EVALUATED; f < FATE_MAX; f++)
-		*metric_counter("rule_matched_total", "rule", name, "outcome", fates[f], NULL) =
-		    c.fate[f];
+		*metric_counter("rule_matched_total", "rule", name, "outcome", fates[f],
+		    NULL) = c.fate[f];
 	g_free(name);
 }
 

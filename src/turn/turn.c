@@ -61,8 +61,9 @@ uint64_t turn_step(struct turn *t, struct input *in)
 
 static bool owes(const struct effects *fx)
 {
-	return fx->decided.decisions_n || fx->decided.dues_n || fx->runs_n || fx->outbox_n ||
-	    fx->ops_n || fx->answers_n || fx->forget_n || fx->pipelines_n;
+	return fx->decided.decisions_n || fx->decided.dues_n || fx->runs_n ||
+	       fx->outbox_n || fx->ops_n || fx->answers_n || fx->forget_n ||
+	       fx->pipelines_n;
 }
 
 /* Closes the turn: its rows go into the open commit, or it leaves no trace. */
@@ -93,8 +94,9 @@ static bool may_read(struct turn *t)
 	if (low != t->low) {
 		t->low = low;
 		metric_set("store_reading_paused", low, NULL);
-		log_warn(low ? "disk full: sources are not read until there is space again" :
-		    "there is space again: sources are read");
+		log_warn(
+		    low ? "disk full: sources are not read until there is space again"
+			: "there is space again: sources are read");
 		for (uint32_t i = 0; i < t->sources_n; i++)
 			t->sources[i]->impl->pause(t->sources[i], low);
 	}
@@ -164,7 +166,8 @@ static void one_turn(struct turn *t)
 		drain_deadlines(t, TURN_INPUTS);
 	turn_end(t);
 	if (t->head.n || t->read)
-		metric_observe("turn_duration_seconds", (double)(clock_mono_us() - began) / 1e6, NULL);
+		metric_observe("turn_duration_seconds",
+			       (double)(clock_mono_us() - began) / 1e6, NULL);
 	if (store_open_commit(t->p.store) && t->open_since_ms < 0)
 		t->open_since_ms = now.boot_ms;
 	if (commit_due(t, now.boot_ms))
@@ -259,16 +262,20 @@ void turn_add_source(struct turn *t, struct source *s)
 	t->sources = g_renew(struct source *, t->sources, t->sources_n + 1);
 	t->counts = g_renew(struct source_count, t->counts, t->sources_n + 1);
 	while (at > 0 && (source_rank(t->sources[at - 1]) > source_rank(s) ||
-	    (source_rank(t->sources[at - 1]) == source_rank(s) && t->sources[at - 1]->id > s->id))) {
+			  (source_rank(t->sources[at - 1]) == source_rank(s) &&
+			   t->sources[at - 1]->id > s->id))) {
 		t->sources[at] = t->sources[at - 1];
 		t->counts[at] = t->counts[at - 1];
 		at--;
 	}
 	t->sources[at] = s;
-	t->counts[at] = (struct source_count){
-		metric_counter("events_total", "source", name, "outcome", "accepted", NULL),
-		metric_counter("events_total", "source", name, "outcome", "quarantined", NULL),
-		metric_counter("events_total", "source", name, "outcome", "duplicate", NULL),
+	t->counts[at] = (struct source_count) {
+		metric_counter("events_total", "source", name, "outcome", "accepted",
+			       NULL),
+		metric_counter("events_total", "source", name, "outcome", "quarantined",
+			       NULL),
+		metric_counter("events_total", "source", name, "outcome", "duplicate",
+			       NULL),
 	};
 	t->sources_n++;
 	g_free(name);

@@ -24,11 +24,11 @@ struct turn_parts {
 	const struct catalog *catalog;
 	const char	*instance, *epoch;
 	const char	*fingerprint;	/* of binary, libc, CPU, zone data */
-	int64_t		 clock_wait_ms;	/* schedules wait that long for a wall clock that is
-					 * behind the last turn's */
+	int64_t clock_wait_ms; /* schedules wait that long for a wall clock that is
+				* behind the last turn's */
 	struct event_limits limits;
 	struct clock_now (*clock)(void);
-	void		(*on_broken)(void *, const struct err *);	/* I/O error: exit 1 */
+	void (*on_broken)(void *, const struct err *); /* I/O error: exit 1 */
 	void		(*on_ready)(void *);	/* recovered and verified: once */
 	void		*ctx;
 };
