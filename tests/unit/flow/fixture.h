@@ -37,6 +37,7 @@ struct fix {
 	struct arena	*arena;
 	struct ruleset	*rules;
 	struct world	*w;
+	struct world	*twin;		/* loaded from w's cells: must do the same; or NULL */
 	struct effects	 fx;		/* of the last turn */
 	int64_t		 wall, tick;
 	GHashTable	*runs;		/* name -> fix_run */
@@ -150,6 +151,34 @@ static void fix_fold(struct fix *f)
 	}
 }
 
+/* What the world said, and what one loaded from its cells says to the same input. */
+static void fix_compare(const struct effects *a, const struct effects *b)
+{
+	assert_int_equal(a->runs_n, b->runs_n);
+	assert_int_equal(a->steps_n, b->steps_n);
+	assert_int_equal(a->attempts_n, b->attempts_n);
+	assert_int_equal(a->ops_n, b->ops_n);
+	assert_int_equal(a->outbox_n, b->outbox_n);
+	assert_int_equal(a->models_n, b->models_n);
+	assert_int_equal(a->pipelines_n, b->pipelines_n);
+	assert_int_equal(a->decided.decisions_n, b->decided.decisions_n);
+	for (uint32_t i = 0; i < a->runs_n; i++) {
+		assert_true(str_is(a->runs[i].name, b->runs[i].name));
+		assert_true(str_is(a->runs[i].reason, b->runs[i].reason));
+		assert_int_equal(a->runs[i].state, b->runs[i].state);
+	}
+	for (uint32_t i = 0; i < a->ops_n; i++) {
+		assert_int_equal(a->ops[i].kind, b->ops[i].kind);
+		assert_true(str_is(a->ops[i].key, b->ops[i].key));
+		assert_true(str_is(a->ops[i].argv, b->ops[i].argv));
+		assert_true(str_is(a->ops[i].input, b->ops[i].input));
+	}
+	for (uint32_t i = 0; i < a->outbox_n; i++)
+		assert_true(str_is(a->outbox[i].json, b->outbox[i].json));
+	for (uint32_t i = 0; i < a->answers_n; i++)
+		assert_true(str_is(a->answers[i].json, b->answers[i].json));
+}
+
 /* One turn of one input. */
 static void fix_input(struct fix *f, struct input *in)
 {
@@ -158,6 +187,13 @@ static void fix_input(struct fix *f, struct input *in)
 	in->wall_ms = f->wall;
 	in->tick_ms = f->tick;
 	world_input(f->w, in, &f->fx);
+	if (f->twin) {
+		struct effects fx;
+
+		effects_init(&fx, f->arena);
+		world_input(f->twin, in, &fx);
+		fix_compare(&f->fx, &fx);
+	}
 	fix_fold(f);
 }
 
@@ -240,6 +276,7 @@ static UNUSED struct fix *fix_new(const char *yaml)
 static UNUSED void fix_free(struct fix *f)
 {
 	world_free(f->w);
+	world_free(f->twin);
 	ruleset_unref(f->rules);
 	g_hash_table_destroy(f->runs);
 	g_hash_table_destroy(f->steps);
@@ -292,11 +329,21 @@ static UNUSED void fix_restart(struct fix *f)
 	struct world *w = fix_copy(f, true);
 
 	world_free(f->w);
+	world_free(f->twin);
+	f->twin = NULL;
 	f->w = w;
 	fix_start(f, false);
 	arena_reset(f->arena);
 	effects_init(&f->fx, f->arena);
 	world_ops(f->w, &f->fx);
+}
+
+/* From now on each input is given to a second world too, made from the cells of the
+ * first, and must have the same effects. */
+static UNUSED void fix_twin(struct fix *f)
+{
+	world_free(f->twin);
+	f->twin = fix_copy(f, true);
 }
 
 /* ---- what tests say ---- */
