@@ -39,9 +39,11 @@ struct node *node_of1(struct front *f, enum node_kind kind, struct node *a)
 	return n;
 }
 
-struct node *node_of2(struct front *f, enum node_kind kind, struct node *a, struct node *b)
+struct node *node_of2(struct front *f, enum node_kind kind, struct node *a,
+    struct node *b)
 {
-	struct node *n = node_args(f, node_new(f, kind, a->off, b->off + b->len - a->off), 2);
+	struct node *n = node_args(f, node_new(f, kind, a->off, b->off + b->len - a->off),
+	    2);
 
 	n->arg[0] = a;
 	n->arg[1] = b;
@@ -87,7 +89,7 @@ const char *front_nearest(struct front *f, struct str word, const struct str *wo
 
 	if (!near.p)
 		return NULL;
-	return arena_printf(f->arena, "did you mean '%.*s'", STR_ARG(near)).p;
+	return arena_printf(f->arena, "did you mean '%.*s'?", STR_ARG(near)).p;
 }
 
 const char *type_text(struct front *f, unsigned type)

@@ -55,7 +55,8 @@ struct node {
 	bool		 template;	/* CONCAT */
 	uint32_t	 off, len;	/* of the whole sub-expression */
 	uint32_t	 at, at_len;	/* where an error of this node is shown */
-	struct str	 name;		/* IDENT, SELECT, HAS, CALL; LOOP: first variable */
+	/* IDENT, SELECT, HAS, CALL; LOOP: first variable */
+	struct str	 name;
 	struct str	 name2;		/* LOOP: second variable, or empty */
 	struct value	 value;		/* CONST */
 	/* UNARY, SELECT, HAS: operand.  BINARY, AND, OR, INDEX: two.  COND: three.
@@ -80,7 +81,8 @@ struct front {
 };
 
 struct node *node_new(struct front *, enum node_kind, uint32_t off, uint32_t len);
-struct node *node_args(struct front *, struct node *, uint32_t n);	/* room for n; returns it */
+/* Room for n arguments; returns the node. */
+struct node *node_args(struct front *, struct node *, uint32_t n);
 struct node *node_of1(struct front *, enum node_kind, struct node *);
 struct node *node_of2(struct front *, enum node_kind, struct node *, struct node *);
 bool node_is_const(const struct node *, enum value_tag);
@@ -89,8 +91,9 @@ bool node_is_const(const struct node *, enum value_tag);
 #define FRONT_ERRORS 20
 void front_error(struct front *, uint32_t off, uint32_t len, const char *hint,
     const char *fmt, ...) __attribute__((format(printf, 5, 6)));
-/* "did you mean 'x'", in the arena, or NULL. */
-const char *front_nearest(struct front *, struct str word, const struct str *words, uint32_t n);
+/* "did you mean 'x'?", in the arena, or NULL. */
+const char *front_nearest(struct front *, struct str word, const struct str *words,
+    uint32_t n);
 void node_dump(const struct node *, unsigned depth, GString *out);
 /* "int", "int or string", "any"; in the arena. */
 const char *type_text(struct front *, unsigned type);

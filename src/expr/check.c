@@ -60,7 +60,8 @@ static uint32_t path_of(const struct node *n, struct str *seg)
 	for (uint32_t i = 0; i < count; i++) {
 		const struct node *of = nodes[count - 1 - i];
 
-		seg[i] = of->kind == NODE_INDEX ? value_as_str(of->arg[1]->value) : of->name;
+		seg[i] = of->kind == NODE_INDEX ? value_as_str(of->arg[1]->value) :
+		    of->name;
 	}
 	return count;
 }
@@ -123,9 +124,9 @@ static void make_input(struct checker *c, struct node *n, const struct str *seg,
 	n->type = declared_type(c->f, n->path);
 }
 
-static const char *const type_idents[] = { "int", "uint", "double", "bool", "string", "bytes",
-	"list", "map", "null_type", "type", "optional_type", "google.protobuf.Timestamp",
-	"google.protobuf.Duration" };
+static const char *const type_idents[] = { "int", "uint", "double", "bool", "string",
+	"bytes", "list", "map", "null_type", "type", "optional_type",
+	"google.protobuf.Timestamp", "google.protobuf.Duration" };
 
 static bool make_type(struct checker *c, struct node *n, const struct str *seg,
     uint32_t count)
@@ -219,7 +220,8 @@ static unsigned check_has(struct checker *c, struct node *n)
 	uint32_t count = path_of(n->arg[0], seg);
 
 	n->type = TYPE_BOOL;
-	if (count && count < PATH_MAX_SEGMENTS && (root->root || !find_local(c, root->name))) {
+	if (count && count < PATH_MAX_SEGMENTS &&
+	    (root->root || !find_local(c, root->name))) {
 		seg[count++] = n->name;
 		if (resolve(c, seg, count, &ref) && ref.used == count) {
 			n->kind = NODE_HAS_INPUT;
@@ -296,7 +298,8 @@ static unsigned operator_type(enum operator op, unsigned a, unsigned b)
 	if (op >= OPR_EQ && op <= OPR_GE) {
 		unsigned same = op <= OPR_NE ? TYPE_DYN : ORDERED;
 
-		return (a & b & same) || (a & TYPE_NUMBER && b & TYPE_NUMBER) ? TYPE_BOOL : 0;
+		return (a & b & same) || (a & TYPE_NUMBER && b & TYPE_NUMBER) ?
+		    TYPE_BOOL : 0;
 	}
 	for (size_t i = 0; i < G_N_ELEMENTS(rules); i++)
 		if (rules[i].op == op && rules[i].a & a && rules[i].b & b)
@@ -304,7 +307,8 @@ static unsigned operator_type(enum operator op, unsigned a, unsigned b)
 	return ret;
 }
 
-static const char *operator_hint(struct front *f, enum operator op, unsigned a, unsigned b)
+static const char *operator_hint(struct front *f, enum operator op, unsigned a,
+    unsigned b)
 {
 	if (op <= OPR_MOD && !(a & ~TYPE_NUMBER) && !(b & ~TYPE_NUMBER))
 		return op == OPR_MOD ? "'%' is for int" : (a | b) & TYPE_DOUBLE ?
@@ -350,16 +354,18 @@ static unsigned check_unary(struct checker *c, struct node *n)
 	return n->type = TYPE_DYN;
 }
 
-static void want_bool(struct checker *c, const struct node *n, unsigned type, const char *what)
+static void want_bool(struct checker *c, const struct node *n, unsigned type,
+    const char *what)
 {
 	if (!(type & TYPE_BOOL))
-		front_error(c->f, n->off, n->len, NULL, "%s must be a bool, not '%s'", what,
-		    type_text(c->f, type));
+		front_error(c->f, n->off, n->len, NULL, "%s must be a bool, not '%s'",
+		    what, type_text(c->f, type));
 }
 
 static unsigned check_logic(struct checker *c, struct node *n)
 {
-	const char *what = n->kind == NODE_AND ? "an operand of '&&'" : "an operand of '||'";
+	const char *what = n->kind == NODE_AND ? "an operand of '&&'" :
+	    "an operand of '||'";
 
 	for (uint32_t i = 0; i < 2; i++)
 		want_bool(c, n->arg[i], check(c, n->arg[i]), what);
@@ -407,13 +413,14 @@ static bool host_method(const struct expr_env *env, struct str name)
 static void no_overload(struct checker *c, const struct node *n, const unsigned *types,
     unsigned known_n)
 {
-	unsigned given = n->n - n->member;
+	unsigned takes = known_n - n->member;
 	const char *hint = NULL;
 	GString *s;
 
-	if (given != known_n && given != known_n + 1) {
-		front_error(c->f, n->at, n->at_len, NULL, "%.*s() takes %u argument%s, found %u",
-		    STR_ARG(n->name), known_n, known_n == 1 ? "" : "s", given);
+	if (known_n != n->n) {
+		front_error(c->f, n->at, n->at_len, NULL,
+		    "%.*s() takes %u argument%s, found %u", STR_ARG(n->name), takes,
+		    takes == 1 ? "" : "s", n->n - n->member);
 		return;
 	}
 	if (n->member && types[0] == TYPE_LIST && str_is(n->name, STR("contains")))
@@ -431,9 +438,11 @@ static void refuse_call(struct checker *c, const struct node *n, const unsigned 
 	const struct str *names;
 	uint32_t names_n;
 
-	if (fn_known(n->name, n->member ? FN_MEMBER : FN_GLOBAL, &known_n)) {
+	if (fn_known(n->name, n->member ? FN_MEMBER : FN_GLOBAL, n->n,
+	    &known_n)) {
 		no_overload(c, n, types, known_n);
-	} else if (fn_known(n->name, n->member ? FN_GLOBAL : FN_MEMBER, &known_n)) {
+	} else if (fn_known(n->name, n->member ? FN_GLOBAL : FN_MEMBER, n->n,
+	    &known_n)) {
 		front_error(c->f, n->at, n->at_len, arena_printf(c->f->arena, n->member ?
 		    "write %.*s(x)" : "write x.%.*s()", STR_ARG(n->name)).p,
 		    n->member ? "'%.*s' is a function, not a method" :
@@ -458,7 +467,8 @@ static bool library_call(struct checker *c, struct node *n)
 
 	if (!of || of->kind != NODE_IDENT || find_local(c, of->name))
 		return false;
-	name = arena_printf(c->f->arena, "%.*s.%.*s", STR_ARG(of->name), STR_ARG(n->name));
+	name = arena_printf(c->f->arena, "%.*s.%.*s", STR_ARG(of->name),
+	    STR_ARG(n->name));
 	if (!fn_later(name) || resolve(c, &of->name, 1, &ref))
 		return false;
 	n->name = name;
@@ -537,8 +547,9 @@ static unsigned check_loop(struct checker *c, struct node *n)
 	uint32_t locals = c->locals;
 
 	if (!(range & (TYPE_LIST | TYPE_MAP | TYPE_HOST)))
-		front_error(c->f, n->arg[0]->off, n->arg[0]->len, NULL, "expression of type "
-		    "'%s' cannot be range of a comprehension (must be list, map, or dynamic)",
+		front_error(c->f, n->arg[0]->off, n->arg[0]->len, NULL,
+		    "expression of type '%s' cannot be range of a comprehension (must be "
+		    "list, map, or dynamic)",
 		    type_text(c->f, range));
 	n->local = one.local = new_local(c, n);
 	if (n->name2.len)
@@ -549,8 +560,9 @@ static unsigned check_loop(struct checker *c, struct node *n)
 	loop_body(c, n);
 	c->scope = one.up;
 	c->locals = locals;
-	return n->type = n->loop < LOOP_MAP ? TYPE_BOOL : n->loop >= LOOP_TO_MAP ? TYPE_MAP :
-	    TYPE_LIST;
+	if (n->loop < LOOP_MAP)
+		return n->type = TYPE_BOOL;
+	return n->type = n->loop >= LOOP_TO_MAP ? TYPE_MAP : TYPE_LIST;
 }
 
 static unsigned check_bind(struct checker *c, struct node *n)

@@ -35,7 +35,7 @@
 	X(MAP_END)	/* dst = the map, or an error for a key twice */ \
 	X(ITER)		/* r[dst] = r[a] to loop over, from r[dst+1] = 0; error: to b */ \
 	X(NEXT)		/* dst = next of r[a], or to b */ \
-	X(NEXT2)	/* dst, dst+1 = next index and member or key and value, or to b */ \
+	X(NEXT2)	/* dst, dst+1 = next index and member, or key and value */ \
 	X(COUNT)	/* dst += r[a]; if r[a] is no bool: dst = error, to b */ \
 	X(ONE)		/* dst = r[a] == 1 */ \
 	X(CALL)		/* dst = fns[b >> 8](r[a]...), b & 255 of them */ \

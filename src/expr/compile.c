@@ -16,7 +16,7 @@
 #include "expr/map.h"
 #include "expr/regex.h"
 
-#define SET_MIN 8		/* constant lists from this length are looked up by hash */
+#define SET_MIN 8	/* constant lists from this length are looked up by hash */
 
 struct compiler {
 	struct front	*f;
@@ -26,7 +26,8 @@ struct compiler {
 	const struct fn	**fns;
 	const struct regex **regexes;
 	struct mark	*marks;
-	uint32_t	 k_n, k_cap, fns_n, fns_cap, regexes_n, regexes_cap, marks_n, marks_cap;
+	uint32_t	 k_n, k_cap, fns_n, fns_cap, regexes_n, regexes_cap;
+	uint32_t	 marks_n, marks_cap;
 	uint32_t	 top;			/* first free register */
 	uint8_t		 locals[CHECK_LOCALS + 1];	/* register of a local */
 	bool		 tracing;
@@ -40,12 +41,13 @@ static void emit(struct compiler *, const struct node *, uint32_t dst);
 	    &(c)->array##_cap, sizeof(*(c)->array)), CHECK((c)->array), \
 	    (c)->array[(c)->array##_n] = (item), (c)->array##_n++)
 
-static uint32_t put(struct compiler *c, enum opcode op, uint32_t dst, uint32_t a, uint32_t b,
-    const struct node *n)
+static uint32_t put(struct compiler *c, enum opcode op, uint32_t dst, uint32_t a,
+    uint32_t b, const struct node *n)
 {
 	struct code *code = c->code;
 
-	code->v = arena_grow(c->f->arena, code->v, code->n, &c->code_cap, sizeof(*code->v));
+	code->v = arena_grow(c->f->arena, code->v, code->n, &c->code_cap,
+	    sizeof(*code->v));
 	code->pos = arena_grow(c->f->arena, code->pos, code->n, &c->pos_cap,
 	    sizeof(*code->pos));
 	CHECK(code->v && code->pos);
@@ -75,7 +77,8 @@ static uint32_t constant(struct compiler *c, struct value v)
 /* The value of an input that is absent, at the place where it is read. */
 static struct value absent(struct compiler *c, const struct node *n)
 {
-	struct str text = arena_printf(c->f->arena, "no such key: '%.*s'", STR_ARG(n->name));
+	struct str text = arena_printf(c->f->arena, "no such key: '%.*s'",
+	    STR_ARG(n->name));
 	struct value v = value_error(VALUE_NO_DATA, text.p);
 
 	v.len = n->at + 1;
@@ -100,7 +103,8 @@ static bool fusible(const struct node *input, const struct node *k)
 static bool emit_fused(struct compiler *c, const struct node *n, uint32_t dst)
 {
 	static const enum operator mirror[] = { [OPR_EQ] = OPR_EQ, [OPR_NE] = OPR_NE,
-		[OPR_LT] = OPR_GT, [OPR_LE] = OPR_GE, [OPR_GT] = OPR_LT, [OPR_GE] = OPR_LE };
+		[OPR_LT] = OPR_GT, [OPR_LE] = OPR_GE, [OPR_GT] = OPR_LT,
+		[OPR_GE] = OPR_LE };
 	const struct node *input = n->arg[0], *k = n->arg[1];
 	enum operator op = n->op;
 	uint32_t base, at;
@@ -206,7 +210,8 @@ static bool emit_match(struct compiler *c, const struct node *n, uint32_t dst)
 	if (!str_is(n->name, STR("matches")) || n->n != 2 ||
 	    !node_is_const(n->arg[1], VALUE_STRING))
 		return false;
-	re = regex_compile(value_as_str(n->arg[1]->value), c->f->arena, msg, sizeof(msg), &off);
+	re = regex_compile(value_as_str(n->arg[1]->value), c->f->arena, msg, sizeof(msg),
+	    &off);
 	if (!re)
 		return false;
 	emit(c, n->arg[0], dst);
@@ -225,7 +230,8 @@ static void emit_call(struct compiler *c, const struct node *n, uint32_t dst)
 	if (n->fn)
 		put(c, OP_CALL, dst, first, add_fn(c, n->fn) << 8 | n->n, n);
 	else
-		put(c, OP_METHOD, dst, first, constant(c, value_str(n->name)) << 8 | n->n, n);
+		put(c, OP_METHOD, dst, first, constant(c, value_str(n->name)) << 8 | n->n,
+		    n);
 	c->top = top;
 }
 
@@ -281,8 +287,8 @@ static void emit_map(struct compiler *c, const struct node *n, uint32_t dst)
 	c->top = top;
 }
 
-static void emit_test(struct compiler *c, const struct node *n, uint32_t dst, uint32_t top,
-    struct ends *done, struct ends *ends)
+static void emit_test(struct compiler *c, const struct node *n, uint32_t dst,
+    uint32_t top, struct ends *done, struct ends *ends)
 {
 	const struct node *p = n->arg[1];
 	uint32_t t = reg(c, n);
@@ -292,7 +298,8 @@ static void emit_test(struct compiler *c, const struct node *n, uint32_t dst, ui
 		end_later(c, ends, put(c, OP_COUNT, dst, t, 0, p));
 	} else {
 		put(c, n->loop == LOOP_ALL ? OP_AND : OP_OR, dst, dst, t, n);
-		end_later(c, done, put(c, n->loop == LOOP_ALL ? OP_JF : OP_JT, 0, dst, 0, n));
+		end_later(c, done, put(c, n->loop == LOOP_ALL ? OP_JF : OP_JT, 0, dst, 0,
+		    n));
 	}
 	c->top = top;
 }
@@ -316,8 +323,8 @@ static void emit_collect(struct compiler *c, const struct node *n, uint32_t dst,
 		emit(c, r, item);
 	else
 		put(c, OP_MOVE, item, var, 0, n);
-	end_later(c, ends, put(c, n->loop == LOOP_TO_MAP ? OP_PUT : n->loop == LOOP_TO_ENTRY ?
-	    OP_PUT_ALL : OP_APPEND, dst, t, 0, n));
+	end_later(c, ends, put(c, n->loop == LOOP_TO_MAP ? OP_PUT :
+	    n->loop == LOOP_TO_ENTRY ? OP_PUT_ALL : OP_APPEND, dst, t, 0, n));
 }
 
 static void emit_start(struct compiler *c, const struct node *n, uint32_t dst)
@@ -330,7 +337,8 @@ static void emit_start(struct compiler *c, const struct node *n, uint32_t dst)
 		put(c, n->loop >= LOOP_TO_MAP ? OP_MAP : OP_LIST, dst, 0, 0, n);
 }
 
-/* range; ITER; start; next: NEXT; body; JUMP next; done: finish; JUMP end; bad: MOVE; end: */
+/* range; ITER; start; next: NEXT; body; JUMP next; done: finish; JUMP end;
+ * bad: MOVE; end: */
 static void emit_loop(struct compiler *c, const struct node *n, uint32_t dst)
 {
 	uint32_t top = c->top, it = reg(c, n), bad, next, var;
@@ -397,8 +405,8 @@ static void emit_on_one(struct compiler *c, const struct node *n, uint32_t dst)
 
 static bool interesting(const struct compiler *c, const struct node *n)
 {
-	return c->tracing && c->loops == 0 && n->kind != NODE_CONST && n->kind != NODE_LIST &&
-	       n->kind != NODE_MAP && n->kind != NODE_LOCAL;
+	return c->tracing && c->loops == 0 && n->kind != NODE_CONST &&
+	       n->kind != NODE_LIST && n->kind != NODE_MAP && n->kind != NODE_LOCAL;
 }
 
 static void emit_node(struct compiler *c, const struct node *n, uint32_t dst)
@@ -454,7 +462,7 @@ static void emit_node(struct compiler *c, const struct node *n, uint32_t dst)
 	case NODE_IDENT:
 		break;
 	}
-	CHECK(!"a name that the checker left");
+	CHECK(n->kind != NODE_IDENT);		/* the checker leaves none */
 }
 
 static void emit(struct compiler *c, const struct node *n, uint32_t dst)
@@ -465,14 +473,16 @@ static void emit(struct compiler *c, const struct node *n, uint32_t dst)
 		emit_node(c, n, dst);
 		return;
 	}
-	row = PUSH(c, marks, ((struct mark){ n->off, n->len, (uint8_t)MIN(c->depth, 255) }));
+	row = PUSH(c, marks,
+	    ((struct mark){ n->off, n->len, (uint8_t)MIN(c->depth, 255) }));
 	c->depth++;
 	emit_node(c, n, dst);
 	c->depth--;
 	put(c, OP_MARK, 0, dst, row, n);
 }
 
-static void stream(struct compiler *c, const struct node *n, struct code *code, bool tracing)
+static void stream(struct compiler *c, const struct node *n, struct code *code,
+    bool tracing)
 {
 	uint32_t dst;
 

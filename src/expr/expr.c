@@ -19,7 +19,8 @@
 
 static void check_want(struct front *f, const struct node *n, enum expr_type want)
 {
-	static const struct { unsigned type; const char *word; } wants[] = {	/* ORDER expr_type */
+	/* ORDER expr_type */
+	static const struct { unsigned type; const char *word; } wants[] = {
 		{ TYPE_DYN, "any" }, { TYPE_BOOL, "bool" }, { TYPE_INT, "int" },
 		{ TYPE_DOUBLE | TYPE_INT, "number" }, { TYPE_STRING, "string" },
 		{ TYPE_TIME, "timestamp" }, { TYPE_DURATION, "duration" },
@@ -120,8 +121,8 @@ static bool acceptable(struct front *f)
 	struct str s = f->src->text;
 
 	if (s.len > TEXT_MAX)
-		front_error(f, 0, 1, NULL, "expression too long: %u bytes (limit %d)", s.len,
-		    TEXT_MAX);
+		front_error(f, 0, 1, NULL, "expression too long: %u bytes (limit %d)",
+		    s.len, TEXT_MAX);
 	else if (!utf8_valid(s))
 		front_error(f, 0, s.len, NULL, "expression is not UTF-8");
 	return f->errors == 0;
@@ -143,8 +144,8 @@ struct prog *expr_compile(const struct expr_env *env, const struct expr_source *
 	return finish(&f, parse_expr(&f, 0, src->text.len), want);
 }
 
-struct prog *expr_compile_template(const struct expr_env *env, const struct expr_source *src,
-    struct arena *arena, struct diags *diags)
+struct prog *expr_compile_template(const struct expr_env *env,
+    const struct expr_source *src, struct arena *arena, struct diags *diags)
 {
 	struct front f = front_of(env, src, arena, diags);
 
@@ -231,7 +232,8 @@ static void dump_code(const char *title, const struct code *code, GString *out)
 	g_string_append_printf(out, "%s:\n", title);
 	for (uint32_t i = 0; i < code->n; i++)
 		g_string_append_printf(out, "%4u  %-9s r%u  %u  %u\n", i,
-		    opcode_names[code->v[i].op], code->v[i].dst, code->v[i].a, code->v[i].b);
+		    opcode_names[code->v[i].op], code->v[i].dst, code->v[i].a,
+		    code->v[i].b);
 }
 
 void expr_dump(const struct prog *p, GString *out)

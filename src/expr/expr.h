@@ -23,7 +23,8 @@ enum expr_space { EXPR_FIELD = 1, EXPR_VAR };
 struct expr_ref {
 	enum expr_space	 space;
 	uint32_t	 input;		/* index into eval.fields or eval.vars */
-	uint32_t	 used;		/* leading segments of the path that it stands for, >= 1 */
+	/* leading segments of the path that it stands for, >= 1 */
+	uint32_t	 used;
 };
 /* path[0] is an identifier, the rest constant selections (`a.b`, `a["b"]`).
  * False: the name is not declared. */
@@ -46,7 +47,8 @@ struct expr_source {
 	struct str	 text;
 	const struct yaml *node;	/* the scalar that holds it, or NULL: */
 	uint32_t	 node_off;	/* offset of text within the scalar */
-	struct span	 at;		/* ... then text is at.off of diags' text at.text */
+	/* ... then text is at.off of diags' text at.text */
+	struct span	 at;
 };
 /* An expression; `want` is checked where the type is known statically (EXPR_DYN:
  * any).  NULL after at least one error was added to diags. */
@@ -74,7 +76,8 @@ struct trace {			/* rows in source order, outermost first; in eval.arena */
 struct eval {			/* borrowed during the call */
 	struct value	*fields;	/* RAW members are replaced by their values */
 	const struct value *vars;
-	struct arena	*arena;		/* results and temporaries; the caller resets it */
+	/* results and temporaries; the caller resets it */
+	struct arena	*arena;
 	const struct zones *zones;
 	struct expr_limits limits;
 	int64_t		 cost;		/* added to */
@@ -92,5 +95,6 @@ struct expr_equal { uint32_t field; struct str text; };
 uint32_t expr_conjuncts(const struct prog *, struct expr_equal *ret, uint32_t cap);
 /* "no such key: 'psi' at 1:6", for logs and traces. */
 void expr_error_print(const struct prog *, struct value error, GString *out);
-void expr_dump(const struct prog *, GString *out);	/* AST and instructions, for debugging */
+/* AST and instructions, for debugging */
+void expr_dump(const struct prog *, GString *out);
 #endif

@@ -33,16 +33,20 @@ const struct fn *fn_find(struct str name, enum fn_style style, const unsigned *t
 	return found;
 }
 
-bool fn_known(struct str name, enum fn_style style, unsigned *ret_n)
+bool fn_known(struct str name, enum fn_style style, unsigned n, unsigned *ret_n)
 {
+	unsigned best = UINT_MAX;
+
 	EACH_FN(f) {
+		unsigned far = f->n > n ? f->n - n : n - f->n;
+
 		if (f->style != style || !str_is(name, str_of(f->name)) ||
-		    (f->flags & FN_INTERNAL))
+		    (f->flags & FN_INTERNAL) || far >= best)
 			continue;
-		*ret_n = f->n - (style == FN_MEMBER);
-		return true;
+		best = far;
+		*ret_n = f->n;
 	}
-	return false;
+	return best != UINT_MAX;
 }
 
 const struct fn *fn_internal(const char *name)
@@ -55,8 +59,8 @@ const struct fn *fn_internal(const char *name)
 
 uint32_t fn_names(struct arena *arena, const struct str **ret)
 {
-	static const char *const macros[] = { "has", "all", "exists", "exists_one", "filter",
-		"map" };
+	static const char *const macros[] = { "has", "all", "exists", "exists_one",
+		"filter", "map" };
 	struct str *v = NULL;
 	uint32_t n = 0, cap = 0;
 
@@ -76,10 +80,10 @@ uint32_t fn_names(struct arena *arena, const struct str **ret)
 
 bool fn_later(struct str name)
 {
-	static const char *const later[] = { "format", "distinct", "flatten", "slice", "sort",
-		"sortBy", "first", "last", "optMap", "optFlatMap", "hasValue", "value", "or",
-		"orValue", "unwrapOpt", "greatest", "least", "abs", "ceil", "floor", "round",
-		"ip", "cidr", "isIP", "find", "findAll", "quote" };
+	static const char *const later[] = { "format", "distinct", "flatten", "slice",
+		"sort", "sortBy", "first", "last", "optMap", "optFlatMap", "hasValue",
+		"value", "or", "orValue", "unwrapOpt", "greatest", "least", "abs", "ceil",
+		"floor", "round", "ip", "cidr", "isIP", "find", "findAll", "quote" };
 	static const char *const spaces[] = { "math.", "sets.", "lists.", "base64.",
 		"optional.", "strings.", "regex.", "cel.", "net.", "proto." };
 

@@ -14,7 +14,8 @@ struct machine;
 typedef struct value (*fn_call_f)(struct machine *, const struct value *arg, unsigned n);
 enum fn_style { FN_GLOBAL = 1, FN_MEMBER };	/* f(x); x.f() */
 enum fn_flag {
-	FN_LITERAL = 1,		/* a constant argument that it refuses is a compile error */
+	/* a constant argument that it refuses is a compile error */
+	FN_LITERAL = 1,
 	FN_ZONE = 2,		/* the last argument is a time zone */
 	FN_INTERNAL = 4,	/* not to be written by users */
 };
@@ -40,10 +41,11 @@ struct machine {
 extern const struct fn fn_std[], fn_string[], fn_time[];	/* end at a NULL name */
 
 /* The row that takes these types, or NULL; *ret_type joins all rows that might. */
-const struct fn *fn_find(struct str name, enum fn_style, const unsigned *types, unsigned n,
-    unsigned *ret_type);
-/* Whether a name exists at all in this style, and for how many arguments. */
-bool fn_known(struct str name, enum fn_style, unsigned *ret_n);
+const struct fn *fn_find(struct str name, enum fn_style, const unsigned *types,
+    unsigned n, unsigned *ret_type);
+/* Whether a name exists at all in this style.  *ret_n, the receiver included, is n
+ * if it takes that many arguments, else the nearest number that it takes. */
+bool fn_known(struct str name, enum fn_style, unsigned n, unsigned *ret_n);
 const struct fn *fn_internal(const char *name);
 /* Every name that users may write, for did-you-mean. */
 uint32_t fn_names(struct arena *, const struct str **ret);

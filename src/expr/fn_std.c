@@ -22,7 +22,8 @@ static struct value size_of(struct machine *m, struct value v)
 	case VALUE_STRING:
 		if (!(v.flags & VALUE_ASCII) && !machine_charge(m, v.len / 10))
 			return fail_cost(LIMIT_COST);
-		return value_int(v.flags & VALUE_ASCII ? v.len : utf8_count(value_as_str(v)));
+		return value_int(v.flags & VALUE_ASCII ? v.len :
+		    utf8_count(value_as_str(v)));
 	case VALUE_BYTES:
 		return value_int(v.len);
 	case VALUE_LIST:
@@ -55,7 +56,8 @@ static struct value call_int(struct machine *m, const struct value *arg, unsigne
 	case VALUE_INT:
 		return v;
 	case VALUE_UINT:
-		return v.u <= INT64_MAX ? value_int((int64_t)v.u) : out_of_range(m, "int");
+		return v.u <= INT64_MAX ? value_int((int64_t)v.u) :
+		    out_of_range(m, "int");
 	case VALUE_DOUBLE:
 		return v.d > -0x1p63 && v.d < 0x1p63 ? value_int((int64_t)v.d) :
 		    out_of_range(m, "int");
@@ -167,7 +169,8 @@ struct value value_to_string(struct machine *m, struct value v)
 		if (!machine_charge(m, v.len / 10))
 			return fail_cost(LIMIT_COST);
 		return utf8_valid(value_as_str(v)) ? value_str(value_as_str(v)) :
-		    fail(m->arena, VALUE_BAD_ARGUMENT, "string(): the bytes are not UTF-8");
+		    fail(m->arena, VALUE_BAD_ARGUMENT,
+		    "string(): the bytes are not UTF-8");
 	}
 	s = g_string_new(NULL);
 	if (print_scalar(v, s))
@@ -199,7 +202,8 @@ static struct value call_type(struct machine *m, const struct value *arg, unsign
 
 	(void)m;
 	(void)n;
-	return (struct value){ .tag = VALUE_TYPE, .len = (uint32_t)strlen(name), .s = name };
+	return (struct value){ .tag = VALUE_TYPE, .len = (uint32_t)strlen(name),
+	    .s = name };
 }
 
 static struct value call_dyn(struct machine *m, const struct value *arg, unsigned n)
@@ -247,11 +251,12 @@ const struct fn fn_std[] = {
 	CONVERSION(uint, TYPE_UINT, TYPE_NUMBER | TYPE_STRING),
 	CONVERSION(double, TYPE_DOUBLE, TYPE_NUMBER | TYPE_STRING),
 	CONVERSION(bool, TYPE_BOOL, TYPE_BOOL | TYPE_STRING),
-	CONVERSION(string, TYPE_STRING, TYPE_STRING | TYPE_BYTES | TYPE_BOOL | TYPE_NUMBER |
-	    TYPE_TIME | TYPE_DURATION),
+	CONVERSION(string, TYPE_STRING, TYPE_STRING | TYPE_BYTES | TYPE_BOOL |
+	    TYPE_NUMBER | TYPE_TIME | TYPE_DURATION),
 	CONVERSION(bytes, TYPE_BYTES, TYPE_BYTES | TYPE_STRING),
 	CONVERSION(type, TYPE_TYPE, ANY),
 	CONVERSION(dyn, TYPE_DYN, ANY),
-	{ "template", FN_GLOBAL, FN_INTERNAL, TYPE_STRING, 1, { TYPE_LIST }, call_template },
+	{ "template", FN_GLOBAL, FN_INTERNAL, TYPE_STRING, 1, { TYPE_LIST },
+	    call_template },
 	{ NULL, 0, 0, 0, 0, { 0 }, NULL },
 };

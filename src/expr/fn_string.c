@@ -85,7 +85,8 @@ static struct value call_matches(struct machine *m, const struct value *arg, uns
 	return regex_match(re, TEXT(arg[0]), m);
 }
 
-static struct value map_ascii(struct machine *m, struct value v, char lo, char hi, int shift)
+static struct value map_ascii(struct machine *m, struct value v, char lo, char hi,
+    int shift)
 {
 	char *p;
 
@@ -151,8 +152,8 @@ static bool take_int(struct value v, int64_t *ret)
 
 static struct value bad_offset(struct machine *m, const char *fn, int64_t at)
 {
-	return fail(m->arena, VALUE_RANGE, "%s(): index out of range: %" G_GINT64_FORMAT, fn,
-	    at);
+	return fail(m->arena, VALUE_RANGE, "%s(): index out of range: %" G_GINT64_FORMAT,
+	    fn, at);
 }
 
 static struct value call_char_at(struct machine *m, const struct value *arg, unsigned n)
@@ -184,10 +185,13 @@ static struct value call_index_of(struct machine *m, const struct value *arg, un
 	if (from < 0 || from > utf8_count(s))
 		return bad_offset(m, "indexOf", from);
 	at = find(s, TEXT(arg[1]), utf8_offset(s, (uint32_t)from));
-	return value_int(at == UINT32_MAX ? -1 : (int64_t)utf8_count((struct str){ s.p, at }));
+	if (at == UINT32_MAX)
+		return value_int(-1);
+	return value_int(utf8_count((struct str){ s.p, at }));
 }
 
-static struct value call_last_index_of(struct machine *m, const struct value *arg, unsigned n)
+static struct value call_last_index_of(struct machine *m, const struct value *arg,
+    unsigned n)
 {
 	struct str s = TEXT(arg[0]), needle = TEXT(arg[1]);
 	int64_t last = 0;
@@ -319,7 +323,8 @@ static struct value call_join(struct machine *m, const struct value *arg, unsign
 
 		if (v.tag != VALUE_STRING || out->len > 65536) {
 			g_string_free(out, TRUE);
-			return v.tag == VALUE_STRING ? fail_cost("text too long (over 64 KiB)") :
+			return v.tag == VALUE_STRING ?
+			    fail_cost("text too long (over 64 KiB)") :
 			    fail(m->arena, VALUE_NO_OVERLOAD,
 			    "join(): member %u is a %s, not a string", i, type_word(v));
 		}

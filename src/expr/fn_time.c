@@ -42,8 +42,9 @@ static struct value call_timestamp(struct machine *m, const struct value *arg, u
 	case VALUE_STRING:
 		if (parse_timestamp(value_as_str(arg[0]), &t))
 			return t;
-		return fail(m->arena, VALUE_BAD_ARGUMENT, "timestamp(): '%.*s' is not a time "
-		    "such as 2026-03-01T12:00:00Z", (int)MIN(arg[0].len, 60), arg[0].s);
+		return fail(m->arena, VALUE_BAD_ARGUMENT,
+		    "timestamp(): '%.*s' is not a time such as 2026-03-01T12:00:00Z",
+		    (int)MIN(arg[0].len, 60), arg[0].s);
 	default:
 		return fn_refuse(m, "timestamp", FN_GLOBAL, arg, n);
 	}
@@ -53,8 +54,8 @@ enum part { YEAR, MONTH, DATE, DAY_OF_MONTH, DAY_OF_WEEK, DAY_OF_YEAR, HOURS, MI
 	SECONDS, MILLISECONDS };
 
 static const char *const part_names[] = {	/* ORDER part */
-	"getFullYear", "getMonth", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear",
-	"getHours", "getMinutes", "getSeconds", "getMilliseconds",
+	"getFullYear", "getMonth", "getDate", "getDayOfMonth", "getDayOfWeek",
+	"getDayOfYear", "getHours", "getMinutes", "getSeconds", "getMilliseconds",
 };
 
 static int64_t civil_part(const struct civil *c, enum part part)
@@ -111,8 +112,9 @@ static struct value get(struct machine *m, const struct value *arg, unsigned n,
 	if (n == 2) {
 		zone = m->zones ? zones_find(m->zones, value_as_str(arg[1])) : NULL;
 		if (!zone)
-			return fail(m->arena, VALUE_BAD_ARGUMENT, "%s(): unknown time zone '%.*s'",
-			    part_names[part], (int)MIN(arg[1].len, 60), arg[1].s);
+			return fail(m->arena, VALUE_BAD_ARGUMENT,
+			    "%s(): unknown time zone '%.*s'", part_names[part],
+			    (int)MIN(arg[1].len, 60), arg[1].s);
 		ms += zone_offset_ms(zone, ms);
 	}
 	civil_of_ms(ms, &c);

@@ -38,7 +38,8 @@ static void settle(struct folder *f, struct node *n, struct value v)
 {
 	if (v.tag == VALUE_ERROR) {
 		if (!f->guarded)
-			front_error(f->f, n->at, n->at_len, NULL, "this always fails: %s", v.s);
+			front_error(f->f, n->at, n->at_len, NULL, "this always fails: %s",
+			    v.s);
 		return;
 	}
 	if (v.tag == VALUE_STRING && v.len > FOLDED_TEXT)
@@ -86,8 +87,8 @@ static void check_pattern(struct folder *f, const struct node *n)
 		return;
 	p = n->arg[1];
 	if (!regex_compile(value_as_str(p->value), f->f->arena, msg, sizeof(msg), &off))
-		front_error(f->f, p->off, p->len, NULL, "matches(): %s (at byte %u of it)", msg,
-		    off);
+		front_error(f->f, p->off, p->len, NULL,
+		    "matches(): %s (at byte %u of it)", msg, off);
 }
 
 static void fold_call(struct folder *f, struct node *n)
@@ -109,12 +110,14 @@ static void fold_call(struct folder *f, struct node *n)
 
 static void fold_logic(struct folder *f, struct node *n)
 {
-	struct value (*op)(struct value, struct value) = n->kind == NODE_AND ? op_and : op_or;
+	struct value (*op)(struct value, struct value) = n->kind == NODE_AND ? op_and :
+	    op_or;
 	bool decides = n->kind == NODE_OR;
 	struct value v;
 
 	for (uint32_t i = 0; i < 2; i++)
-		if (node_is_const(n->arg[i], VALUE_BOOL) && n->arg[i]->value.i == decides) {
+		if (node_is_const(n->arg[i], VALUE_BOOL) &&
+		    n->arg[i]->value.i == decides) {
 			settle(f, n, value_bool(decides));
 			return;
 		}
@@ -135,8 +138,8 @@ static void fold_cond(struct node **at)
 
 static void fold_children(struct folder *f, struct node *n)
 {
-	bool branches = n->kind == NODE_AND || n->kind == NODE_OR || n->kind == NODE_COND ||
-	    n->kind == NODE_LOOP || n->kind == NODE_BIND;
+	bool branches = n->kind == NODE_AND || n->kind == NODE_OR ||
+	    n->kind == NODE_COND || n->kind == NODE_LOOP || n->kind == NODE_BIND;
 
 	f->guarded += branches;
 	for (uint32_t i = 0; i < n->n; i++)

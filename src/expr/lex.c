@@ -191,7 +191,8 @@ static uint32_t lex_escape(struct lexer *l, bool bytes, char *out)
 
 static bool at_quote(const struct lexer *l, int quote, bool triple)
 {
-	return peek(l, 0) == quote && (!triple || (peek(l, 1) == quote && peek(l, 2) == quote));
+	return peek(l, 0) == quote && (!triple ||
+	    (peek(l, 1) == quote && peek(l, 2) == quote));
 }
 
 /* A string whose prefix letters (b, r) end at l->pos. */
@@ -299,7 +300,9 @@ static enum token_kind two_chars(int a, int b)
 		return TOK_OR;
 	if (b != '=')
 		return 0;
-	return a == '=' ? TOK_EQ : a == '!' ? TOK_NE : a == '<' ? TOK_LE : a == '>' ? TOK_GE : 0;
+	if (a == '=' || a == '!')
+		return a == '=' ? TOK_EQ : TOK_NE;
+	return a == '<' ? TOK_LE : a == '>' ? TOK_GE : 0;
 }
 
 static enum token_kind one_char(int c)
@@ -307,9 +310,10 @@ static enum token_kind one_char(int c)
 	static const struct { char c; enum token_kind kind; } map[] = {
 		{ '(', TOK_LPAREN }, { ')', TOK_RPAREN }, { '[', TOK_LBRACKET },
 		{ ']', TOK_RBRACKET }, { '{', TOK_LBRACE }, { '}', TOK_RBRACE },
-		{ '.', TOK_DOT }, { ',', TOK_COMMA }, { '?', TOK_QUESTION }, { ':', TOK_COLON },
-		{ '+', TOK_PLUS }, { '-', TOK_MINUS }, { '*', TOK_STAR }, { '/', TOK_SLASH },
-		{ '%', TOK_PERCENT }, { '!', TOK_NOT }, { '<', TOK_LT }, { '>', TOK_GT },
+		{ '.', TOK_DOT }, { ',', TOK_COMMA }, { '?', TOK_QUESTION },
+		{ ':', TOK_COLON }, { '+', TOK_PLUS }, { '-', TOK_MINUS },
+		{ '*', TOK_STAR }, { '/', TOK_SLASH }, { '%', TOK_PERCENT },
+		{ '!', TOK_NOT }, { '<', TOK_LT }, { '>', TOK_GT },
 	};
 
 	for (size_t i = 0; i < G_N_ELEMENTS(map); i++)

@@ -19,7 +19,8 @@ struct token {
 	enum token_kind	 kind;
 	uint32_t	 off, len;
 	struct value	 value;		/* literals; an INT is held as u, without sign */
-	struct str	 text;		/* IDENT, QUOTED: the name; else the source bytes */
+	/* IDENT, QUOTED: the name; else the source bytes */
+	struct str	 text;
 	bool		 reserved;	/* IDENT: only as a selector */
 };
 

@@ -103,7 +103,8 @@ struct builder {
 	uint32_t	 keys_cap, values_cap;
 };
 
-static struct value put(struct machine *m, struct value map, struct value k, struct value v)
+static struct value put(struct machine *m, struct value map, struct value k,
+    struct value v)
 {
 	struct builder *b = (struct builder *)(uintptr_t)map.map;
 	struct value *keys, *values;
@@ -111,8 +112,8 @@ static struct value put(struct machine *m, struct value map, struct value k, str
 	if (!map_key_ok(k))
 		return fail(m->arena, VALUE_BAD_ARGUMENT, "unsupported key type '%s'",
 		    type_word(k));
-	keys = arena_grow(m->arena, (void *)(uintptr_t)b->map.keys, b->map.n, &b->keys_cap,
-	    sizeof(*keys));
+	keys = arena_grow(m->arena, (void *)(uintptr_t)b->map.keys, b->map.n,
+	    &b->keys_cap, sizeof(*keys));
 	values = arena_grow(m->arena, (void *)(uintptr_t)b->map.values, b->map.n,
 	    &b->values_cap, sizeof(*values));
 	if (!keys || !values)
@@ -177,13 +178,15 @@ static struct value loop_range(struct machine *m, struct value v)
 	if (v.tag == VALUE_LIST || v.tag == VALUE_MAP || v.tag == VALUE_ERROR ||
 	    (v.tag == VALUE_HOST && v.host->ops->next))
 		return v;
-	return fail(m->arena, VALUE_NO_OVERLOAD, "a %s cannot be looped over", type_word(v));
+	return fail(m->arena, VALUE_NO_OVERLOAD, "a %s cannot be looped over",
+	    type_word(v));
 }
 
 enum step { STEP_ITEM, STEP_END, STEP_LIMIT };
 
 /* One turn of a loop: *k is the index or key, *v the member or value. */
-static enum step step(struct machine *m, struct value *it, struct value *k, struct value *v)
+static enum step step(struct machine *m, struct value *it, struct value *k,
+    struct value *v)
 {
 	uint32_t i = (uint32_t)it[1].i;
 
@@ -264,8 +267,8 @@ static struct value match(struct machine *m, const struct regex *re, struct valu
 	if (failed(s))
 		return s;
 	if (s.tag != VALUE_STRING)
-		return fail(m->arena, VALUE_NO_OVERLOAD, "no such overload: %s.matches(string)",
-		    type_word(s));
+		return fail(m->arena, VALUE_NO_OVERLOAD,
+		    "no such overload: %s.matches(string)", type_word(s));
 	return regex_match(re, value_as_str(s), m);
 }
 
@@ -292,7 +295,11 @@ static struct value fused(struct machine *m, struct insn i, const struct value *
 #define A (r[pc->a])
 #define B (r[pc->b])
 #define POS (code->pos[pc - code->v])
-#define YIELD_BOOL(e) do { D = (struct value){ .tag = VALUE_BOOL, .i = (e) }; NEXT; } while (0)
+#define YIELD_BOOL(e) \
+	do { \
+		D = (struct value){ .tag = VALUE_BOOL, .i = (e) }; \
+		NEXT; \
+	} while (0)
 #define CHECKED(e) do { D = (e); if (is_limit(D)) return D; NEXT; } while (0)
 #define IS(v, b) ((v).tag == VALUE_BOOL && (v).i == (b))
 
@@ -388,7 +395,8 @@ struct value machine_run(const struct prog *p, const struct code *code, struct m
 		NEXT;
 	L_SELECT:
 		m->cost++;
-		D = failed(A) ? A : at_pos(op_select(A, value_as_str(k[pc->b]), m->arena), POS);
+		D = failed(A) ? A : at_pos(op_select(A, value_as_str(k[pc->b]), m->arena),
+		    POS);
 		NEXT;
 	L_INDEX:
 		m->cost++;
@@ -401,7 +409,8 @@ struct value machine_run(const struct prog *p, const struct code *code, struct m
 		m->cost++;
 		if (value_is_no_data(A))
 			YIELD_BOOL(false);
-		D = failed(A) ? A : at_pos(op_has(A, value_as_str(k[pc->b]), m->arena), POS);
+		D = failed(A) ? A : at_pos(op_has(A, value_as_str(k[pc->b]), m->arena),
+		    POS);
 		NEXT;
 	L_HAS_FIELD:
 		m->cost++;
@@ -428,7 +437,8 @@ struct value machine_run(const struct prog *p, const struct code *code, struct m
 	L_NOT:
 		m->cost++;
 		if (!failed(A))
-			D = at_pos(op_unary(OPR_NEG + (pc->op - OP_NEG), A, m->arena), POS);
+			D = at_pos(op_unary(OPR_NEG + (pc->op - OP_NEG), A, m->arena),
+			    POS);
 		else
 			D = A;
 		NEXT;
@@ -491,7 +501,8 @@ struct value machine_run(const struct prog *p, const struct code *code, struct m
 		s = step(m, &A, &D, &D + 1);
 	stepped:
 		if (s == STEP_LIMIT)
-			return fail_cost(m->cost > m->cost_max ? LIMIT_COST : LIMIT_ITERATIONS);
+			return fail_cost(m->cost > m->cost_max ? LIMIT_COST :
+			    LIMIT_ITERATIONS);
 		if (s == STEP_END)
 			JUMP(pc->b);
 		NEXT;

@@ -13,7 +13,8 @@ struct macro {
 	bool		 member;
 	uint32_t	 n;		/* arguments, the receiver not counted */
 	enum loop_kind	 loop;
-	struct node	*(*expand)(struct front *, struct node *call, const struct macro *);
+	struct node	*(*expand)(struct front *, struct node *call,
+	    const struct macro *);
 };
 
 /* After an error the tree still has to be one. */
@@ -26,7 +27,8 @@ static bool plain_name(struct front *f, const struct node *call, const struct no
 {
 	if (n->kind == NODE_IDENT && !n->root)
 		return true;
-	front_error(f, n->off, n->len, NULL, "the variable of %.*s() must be a plain name",
+	front_error(f, n->off, n->len, NULL,
+	    "the variable of %.*s() must be a plain name",
 	    STR_ARG(call->name));
 	return false;
 }
@@ -75,11 +77,13 @@ static struct node *expand_loop(struct front *f, struct node *call, const struct
 		return broken(f, call);
 	if (map && m->n == 3)
 		return loop(f, call, m->loop, call->arg[2], call->arg[3]);
-	return loop(f, call, m->loop, map ? NULL : call->arg[2], map ? call->arg[2] : NULL);
+	return loop(f, call, m->loop, map ? NULL : call->arg[2], map ? call->arg[2] :
+	    NULL);
 }
 
 /* e.all(i, v, p) and its like; transformList, transformMap, transformMapEntry. */
-static struct node *expand_loop2(struct front *f, struct node *call, const struct macro *m)
+static struct node *expand_loop2(struct front *f, struct node *call,
+    const struct macro *m)
 {
 	bool test = m->loop < LOOP_MAP;
 	struct node *n, *filter = NULL, *result = NULL;

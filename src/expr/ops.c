@@ -76,10 +76,11 @@ static struct value no_overload(enum operator op, struct value a, struct value b
 	if (num_is(a) && num_is(b))
 		hint = a.tag == VALUE_DOUBLE || b.tag == VALUE_DOUBLE ?
 		    " (convert one side: double(x))" : " (convert one side: int(x))";
-	else if ((num_is(a) && b.tag == VALUE_STRING) || (a.tag == VALUE_STRING && num_is(b)))
+	else if (op != OPR_IN && ((num_is(a) && b.tag == VALUE_STRING) ||
+	    (a.tag == VALUE_STRING && num_is(b))))
 		hint = " (a number and a text)";
-	return fail(arena, VALUE_NO_OVERLOAD, "no such overload: %s %s %s%s", type_word(a),
-	    operator_text[op], type_word(b), hint);
+	return fail(arena, VALUE_NO_OVERLOAD, "no such overload: %s %s %s%s",
+	    type_word(a), operator_text[op], type_word(b), hint);
 }
 
 static int order(double a, double b)
@@ -151,7 +152,8 @@ static bool compare(struct value a, struct value b, int *ret)
 		*ret = str_cmp(value_as_str(a), value_as_str(b));
 		return true;
 	case VALUE_TIMESTAMP:
-		*ret = a.i != b.i ? (a.i > b.i) - (a.i < b.i) : (a.len > b.len) - (a.len < b.len);
+		*ret = a.i != b.i ? (a.i > b.i) - (a.i < b.i) :
+		    (a.len > b.len) - (a.len < b.len);
 		return true;
 	default:
 		return false;
@@ -214,7 +216,8 @@ static struct value int_arith(enum operator op, int64_t a, int64_t b, struct are
 	return bad ? overflow(arena, op, "int") : value_int(r);
 }
 
-static struct value uint_arith(enum operator op, uint64_t a, uint64_t b, struct arena *arena)
+static struct value uint_arith(enum operator op, uint64_t a, uint64_t b,
+    struct arena *arena)
 {
 	struct value r = { .tag = VALUE_UINT };
 	bool bad = false;
@@ -377,7 +380,8 @@ static struct value contained(struct value a, struct value b, struct arena *aren
 	return no_overload(OPR_IN, a, b, arena);
 }
 
-struct value op_binary(enum operator op, struct value a, struct value b, struct arena *arena)
+struct value op_binary(enum operator op, struct value a, struct value b,
+    struct arena *arena)
 {
 	if (op >= OPR_ADD && op <= OPR_MOD)
 		return arith(op, a, b, arena);
@@ -453,7 +457,8 @@ static struct value index_list(const struct value_list *list, struct value at,
 		return fail(arena, VALUE_NO_OVERLOAD, "no such overload: list[%s]",
 		    type_word(at));
 	if (key.tag == VALUE_DOUBLE)
-		return fail(arena, VALUE_BAD_ARGUMENT, "a list index must be a whole number");
+		return fail(arena, VALUE_BAD_ARGUMENT,
+		    "a list index must be a whole number");
 	if (key.tag != VALUE_INT || key.i < 0 || key.i >= list->n)
 		return fail(arena, VALUE_RANGE, "index out of range: %" G_GINT64_FORMAT
 		    " of a list of %u", key.i, list->n);

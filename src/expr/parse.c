@@ -55,7 +55,8 @@ static const char *habit(const struct token *t)
 		{ "NOT", "write '!'" }, { "is", "write '=='" },
 		{ "like", "write x.matches(\"regular expression\")" },
 		{ "LIKE", "write x.matches(\"regular expression\")" },
-		{ "IN", "write 'in'" }, { "~", "write x.matches(\"regular expression\")" },
+		{ "IN", "write 'in'" },
+		{ "~", "write x.matches(\"regular expression\")" },
 		{ "contains", "write x.contains(\"text\")" },
 		{ "if", "write condition ? a : b" },
 		{ "$", "names stand without '$' here: ${ } belongs to texts" },
@@ -72,7 +73,8 @@ static struct node *unexpected(struct parser *p, const char *wanted)
 	char msg[200];
 
 	if (p->tok.kind == TOK_END)
-		g_snprintf(msg, sizeof(msg), "unexpected end of the expression, expected %s",
+		g_snprintf(msg, sizeof(msg),
+		    "unexpected end of the expression, expected %s",
 		    wanted);
 	else
 		g_snprintf(msg, sizeof(msg), "unexpected '%.*s', expected %s",
@@ -275,7 +277,8 @@ static struct node *parse_int_literal(struct parser *p, const struct token *minu
 }
 
 /* "(" [Args] ")" after a name; `target` is the receiver or NULL. */
-static struct node *parse_call(struct parser *p, struct node *target, const struct token *name)
+static struct node *parse_call(struct parser *p, struct node *target,
+    const struct token *name)
 {
 	struct token open = p->tok;
 	struct list l = { 0 };
@@ -399,8 +402,8 @@ static struct node *message_literal(struct parser *p, const struct node *name)
 
 	g_snprintf(msg, sizeof(msg), "'%.*s' is not a message type",
 	    MIN((int)name->len, 60), p->lex.text.p + name->off);
-	return stop(p, &(struct token){ .kind = TOK_IDENT, .off = name->off, .len = name->len },
-	    NULL, msg);
+	return stop(p, &(struct token){ .kind = TOK_IDENT, .off = name->off,
+	    .len = name->len }, NULL, msg);
 }
 
 /* Member = Primary { "." Selector | "." IDENT "(" [Args] ")" | "[" Expr "]" } */
@@ -461,9 +464,12 @@ static struct level binary_level(enum token_kind kind)
 {
 	static const struct level levels[TOK_OTHER + 1] = {
 		[TOK_OR] = { 1, NODE_OR, 0 }, [TOK_AND] = { 2, NODE_AND, 0 },
-		[TOK_LT] = { 3, NODE_BINARY, OPR_LT }, [TOK_LE] = { 3, NODE_BINARY, OPR_LE },
-		[TOK_GT] = { 3, NODE_BINARY, OPR_GT }, [TOK_GE] = { 3, NODE_BINARY, OPR_GE },
-		[TOK_EQ] = { 3, NODE_BINARY, OPR_EQ }, [TOK_NE] = { 3, NODE_BINARY, OPR_NE },
+		[TOK_LT] = { 3, NODE_BINARY, OPR_LT },
+		[TOK_LE] = { 3, NODE_BINARY, OPR_LE },
+		[TOK_GT] = { 3, NODE_BINARY, OPR_GT },
+		[TOK_GE] = { 3, NODE_BINARY, OPR_GE },
+		[TOK_EQ] = { 3, NODE_BINARY, OPR_EQ },
+		[TOK_NE] = { 3, NODE_BINARY, OPR_NE },
 		[TOK_IN] = { 3, NODE_BINARY, OPR_IN },
 		[TOK_PLUS] = { 4, NODE_BINARY, OPR_ADD },
 		[TOK_MINUS] = { 4, NODE_BINARY, OPR_SUB },
@@ -556,7 +562,8 @@ static void trailing(struct parser *p, const struct node *n)
 
 struct node *parse_expr(struct front *f, uint32_t from, uint32_t to)
 {
-	struct parser p = { .f = f, .lex = { .front = f, .text = f->src->text, .pos = from,
+	struct parser p = { .f = f, .lex = { .front = f, .text = f->src->text,
+	    .pos = from,
 		.end = to } };
 	uint32_t errors = f->errors;
 	struct node *n;

@@ -80,7 +80,8 @@ static uint32_t refused(struct str p, const char **ret_what)
 		*ret_what = NULL;
 		if (p.p[i] == '\\' && i + 1 < p.len) {
 			if (p.p[i + 1] == 'Q') {
-				while (i + 1 < p.len && !(p.p[i] == '\\' && p.p[i + 1] == 'E'))
+				while (i + 1 < p.len &&
+				    !(p.p[i] == '\\' && p.p[i + 1] == 'E'))
 					i++;
 				continue;
 			}
@@ -108,8 +109,8 @@ static uint32_t refused(struct str p, const char **ret_what)
 	return UINT32_MAX;
 }
 
-static pcre2_code *compile(struct str pattern, pcre2_general_context *memory, int *ret_code,
-    PCRE2_SIZE *ret_off)
+static pcre2_code *compile(struct str pattern, pcre2_general_context *memory,
+    int *ret_code, PCRE2_SIZE *ret_off)
 {
 	pcre2_compile_context *context = pcre2_compile_context_create(memory);
 
@@ -135,7 +136,8 @@ struct regex *regex_compile(struct str pattern, struct arena *arena, char *msg,
 
 	*ret_off = 0;
 	if (pattern.len > REGEX_PATTERN_MAX) {
-		g_snprintf(msg, msg_size, "pattern too long (over %d bytes)", REGEX_PATTERN_MAX);
+		g_snprintf(msg, msg_size, "pattern too long (over %d bytes)",
+		    REGEX_PATTERN_MAX);
 		return NULL;
 	}
 	*ret_off = refused(pattern, &what);
@@ -170,7 +172,7 @@ struct value regex_match(const struct regex *re, struct str s, struct machine *m
 	pcre2_match_data *data;
 	int r;
 
-	if (!machine_charge(m, ((int64_t)s.len / 10 + 1) * ((int64_t)re->pattern_len / 4 + 1)))
+	if (!machine_charge(m, (s.len / 10 + 1) * ((int64_t)re->pattern_len / 4 + 1)))
 		return fail_cost(LIMIT_COST);
 	memory = pcre2_general_context_create(take, leave, m->arena);
 	context = memory ? pcre2_match_context_create(memory) : NULL;
@@ -180,12 +182,12 @@ struct value regex_match(const struct regex *re, struct str s, struct machine *m
 	pcre2_set_match_limit(context, MATCH_LIMIT);
 	pcre2_set_depth_limit(context, DEPTH_LIMIT);
 	pcre2_set_heap_limit(context, HEAP_LIMIT_KIB);
-	r = pcre2_match(re->code, (PCRE2_SPTR)(s.len ? s.p : ""), s.len, 0, PCRE2_NO_JIT, data,
-	    context);
+	r = pcre2_match(re->code, (PCRE2_SPTR)(s.len ? s.p : ""), s.len, 0, PCRE2_NO_JIT,
+	    data, context);
 	if (r >= 0 || r == PCRE2_ERROR_NOMATCH)
 		return value_bool(r >= 0);
 	if (r == PCRE2_ERROR_MATCHLIMIT || r == PCRE2_ERROR_DEPTHLIMIT ||
 	    r == PCRE2_ERROR_HEAPLIMIT || r == PCRE2_ERROR_NOMEMORY)
-		return fail_cost("matches(): the pattern needs too many steps on this text");
+		return fail_cost("matches(): too many steps for this pattern and text");
 	return fail(m->arena, VALUE_BAD_ARGUMENT, "matches(): the text is not UTF-8");
 }

@@ -11,8 +11,8 @@ struct regex;
 #define REGEX_PATTERN_MAX 1024
 
 /* In the arena.  NULL: msg says why, at byte *ret_off of the pattern. */
-struct regex *regex_compile(struct str pattern, struct arena *, char *msg, size_t msg_size,
-    uint32_t *ret_off);
+struct regex *regex_compile(struct str pattern, struct arena *, char *msg,
+    size_t msg_size, uint32_t *ret_off);
 /* Unanchored; bool, or an error VALUE_COST past a limit. */
 struct value regex_match(const struct regex *, struct str subject, struct machine *);
 #endif

@@ -85,8 +85,8 @@ struct value value_list_of(const struct value *v, uint32_t n, struct arena *aren
 	return (struct value){ .tag = VALUE_LIST, .list = list };
 }
 
-struct value value_map_of(const struct value *keys, const struct value *values, uint32_t n,
-    struct arena *arena)
+struct value value_map_of(const struct value *keys, const struct value *values,
+    uint32_t n, struct arena *arena)
 {
 	struct value_map *map = ARENA_NEW(arena, struct value_map);
 	const struct value *dup;
@@ -209,7 +209,8 @@ const char *value_type_name(struct value v)
 {
 	if (v.tag == VALUE_HOST)
 		return v.host->ops->type_name;
-	return v.tag < sizeof(type_names) / sizeof(type_names[0]) ? type_names[v.tag] : "?";
+	return v.tag < sizeof(type_names) / sizeof(type_names[0]) ? type_names[v.tag] :
+	    "?";
 }
 
 static struct value copy_list(struct value v, struct arena *to)

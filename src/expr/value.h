@@ -25,7 +25,8 @@ enum value_tag {
 	VALUE_OPTIONAL, VALUE_HOST, VALUE_RAW, VALUE_ERROR,
 };
 enum value_error {		/* value.aux of a VALUE_ERROR */
-	VALUE_NO_DATA = 1,	/* missing field, window not warm: the outcome "unknown" */
+	/* missing field, window not warm: the outcome "unknown" */
+	VALUE_NO_DATA = 1,
 	VALUE_NO_OVERLOAD, VALUE_OVERFLOW, VALUE_DIVIDE, VALUE_NO_KEY, VALUE_RANGE,
 	VALUE_BAD_ARGUMENT,	/* a conversion or a format that does not parse */
 	VALUE_COST,		/* cost, iteration, size or match limit */
@@ -37,10 +38,12 @@ struct value {
 	uint16_t	 aux;		/* of errors: enum value_error */
 	uint32_t	 len;		/* bytes of strings; nanos of timestamps */
 	union {
-		int64_t	 i;		/* INT; DURATION: ns; TIMESTAMP: seconds; BOOL: 0, 1 */
+		/* INT; DURATION: ns; TIMESTAMP: seconds; BOOL: 0, 1 */
+		int64_t	 i;
 		uint64_t u;
 		double	 d;
-		const char *s;		/* STRING, BYTES, RAW, and the text of an ERROR or NULL */
+		/* STRING, BYTES, RAW, and the text of an ERROR or NULL */
+		const char *s;
 		const struct value_list *list;
 		const struct value_map *map;
 		const struct value *opt;	/* OPTIONAL: NULL is none */
@@ -84,11 +87,12 @@ struct value value_str(struct str);		/* borrowed; finds the ASCII flag */
 struct value value_time_ms(int64_t ms);
 struct value value_duration_ms(int64_t ms);
 struct value value_host(const struct host *);
-struct value value_error(enum value_error, const char *text);	/* text: static, or in an arena */
+/* text: static, or in an arena */
+struct value value_error(enum value_error, const char *text);
 /* Lists and maps from arrays that live as long as the arena. */
 struct value value_list_of(const struct value *, uint32_t n, struct arena *);
-struct value value_map_of(const struct value *keys, const struct value *values, uint32_t n,
-    struct arena *);
+struct value value_map_of(const struct value *keys, const struct value *values,
+    uint32_t n, struct arena *);
 
 bool value_is_no_data(struct value);
 struct str value_as_str(struct value);			/* of STRING and BYTES */
