@@ -230,9 +230,9 @@ static bool duration_part(struct str *s, int64_t *ret)
 				scale *= 10;
 			}
 	unit = digits ? duration_unit(s) : 0;
-	if (unit == 0 || whole > (uint64_t)INT64_MAX)
+	if (unit == 0 || whole > (uint64_t)INT64_MAX + 1)
 		return false;
-	if (__builtin_mul_overflow(-(int64_t)whole, unit, &ns))
+	if (__builtin_mul_overflow((int64_t)(0 - whole), unit, &ns))
 		return false;
 	return !__builtin_sub_overflow(ns,
 	    (int64_t)((__int128)frac * unit / (__int128)scale), ret);

@@ -45,8 +45,8 @@ static struct value host_select(const struct host *h, struct str name, struct ar
 }
 
 /* twice(x) and cold(): a value, and a window that is not warm. */
-static struct value host_call(const struct host *h, struct str fn, const struct value *arg,
-    unsigned n, struct arena *a)
+static struct value host_call(const struct host *h, struct str fn,
+			      const struct value *arg, unsigned n, struct arena *a)
 {
 	(void)h;
 	(void)a;
@@ -57,8 +57,8 @@ static struct value host_call(const struct host *h, struct str fn, const struct 
 	return (struct value){ .tag = VALUE_ABSENT };
 }
 
-static bool host_next(const struct host *h, uint32_t *it, struct value *k, struct value *v,
-    struct arena *a)
+static bool host_next(const struct host *h, uint32_t *it, struct value *k,
+		      struct value *v, struct arena *a)
 {
 	const struct value_map *m = ((const struct map_host *)h)->map.map;
 
