@@ -36,6 +36,7 @@ struct kafka {
 	struct io_watch	*watch;
 	int		 wake[2];
 	bool		 job_out, closing;
+	char		 trouble[256];	/* the last error that was told: why brokers are down */
 };
 
 struct survey_job {
@@ -85,10 +86,8 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
 {
 	const struct kafka *k = rd_kafka_opaque(rk);
 
-	if (level <= 3)
-		log_warn("%s: kafka client: %s: %s", k->label, facility, text);
-	else
-		log_debug("%s: kafka client: %s: %s", k->label, facility, text);
+	/* What matters comes through on_error() and the survey, once and not per try. */
+	log_debug("%s: kafka client (%d): %s: %s", k->label, level, facility, text);
 }
 
 static void on_error(rd_kafka_t *rk, int code, const char *text, void *opaque)
@@ -97,8 +96,10 @@ static void on_error(rd_kafka_t *rk, int code, const char *text, void *opaque)
 
 	(void)rk;
 	log_debug("%s: kafka client: %s: %s", k->label, rd_kafka_err2name(code), text);
-	if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && !k->closing)
-		k->host.on_down(k->host.ctx, text);
+	if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+		g_strlcpy(k->trouble, text, sizeof(k->trouble));
+	else if (!k->closing)
+		k->host.on_down(k->host.ctx, k->trouble[0] ? k->trouble : text);
 }
 
 /* Makes the client; on the helper, because TLS files and names are read here. */
@@ -246,6 +247,8 @@ static void on_surveyed(void *ctx, void *ret)
 	} else {
 		/* A wake-up from before the hand-over had nobody to read for. */
 		k->host.on_readable(k->host.ctx);
+		if (!job->out.ok && k->trouble[0])
+			g_strlcpy(job->out.why, k->trouble, sizeof(job->out.why));
 		k->host.on_survey(k->host.ctx, &job->out);
 	}
 	survey_free(job);

@@ -132,12 +132,15 @@ static void say(struct source_kafka *s, enum source_state state)
 
 static void down(struct source_kafka *s, const char *why)
 {
-	snprintf(s->detail, sizeof(s->detail), "%s", why);
-	if (!s->up)
-		return;
+	bool was_up = s->up;
+
+	/* Each new reason once: it is tried again for as long as it takes. */
+	if (strncmp(s->detail, why, sizeof(s->detail) - 1) != 0)
+		log_warn("source %.*s: %s", STR_ARG(s->base.name), why);
+	g_strlcpy(s->detail, why, sizeof(s->detail));
 	s->up = s->caught_up = s->say_caught_up = false;
-	log_warn("source %.*s: %s", STR_ARG(s->base.name), why);
-	say(s, SOURCE_DOWN);
+	if (was_up)
+		say(s, SOURCE_DOWN);
 }
 
 /* The next survey: soon and ever later while it fails, else at discovery's pace. */
@@ -219,7 +222,7 @@ static void on_survey(void *, const struct kafka_survey *);
 static void on_down(void *ctx, const char *why)
 {
 	struct source_kafka *s = ctx;
-	char text[160];
+	char text[sizeof(s->detail)];
 
 	if (!s->up)
 		return;
@@ -252,7 +255,6 @@ static void reopen(struct source_kafka *s)
 	}
 	if (!kafka_settings_build(s->options, s->base.name, &s->host, &v, &n, &err)) {
 		down(s, err.msg);
-		log_error("source %.*s: %s", STR_ARG(s->base.name), err.msg);
 		survey_later(s, true);
 		return;
 	}
@@ -385,10 +387,12 @@ static void on_survey(void *ctx, const struct kafka_survey *found)
 {
 	struct source_kafka *s = ctx;
 	bool added = false, grew = false;
+	char why[300];
 
 	survey_later(s, !found->ok);
 	if (!found->ok) {
-		down(s, found->why);
+		snprintf(why, sizeof(why), "brokers down: %s", found->why);
+		down(s, why);
 		return;
 	}
 	if (s->state == KAFKA_ASKING) {
