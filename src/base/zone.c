@@ -189,10 +189,11 @@ static bool known(const struct zones *zs, struct str name, struct err *err)
 	near = nearest_word(name, v, zs->names->len);
 	return near.len
 	    ? err_set(err, ERR_NOT_FOUND, "unknown time zone '%.*s', did you mean '%.*s'",
-	          STR_ARG(name), STR_ARG(near))
-	    : err_set(err, ERR_NOT_FOUND, "unknown time zone '%.*s', expected an IANA name"
-	          " such as Europe/Berlin, UTC, or an offset such as +02:00",
-	          STR_ARG(name));
+		  STR_ARG(name), STR_ARG(near))
+	    : err_set(err, ERR_NOT_FOUND,
+		  "unknown time zone '%.*s', expected an IANA name"
+		  " such as Europe/Berlin, UTC, or an offset such as +02:00",
+		  STR_ARG(name));
 }
 
 /* The least instant after `lo` whose interval is later than that of `lo`. */

@@ -13,8 +13,15 @@
 #include "event/decode.h"
 
 enum { AM_URL, AM_ALERTS, AM_PATHS };
-enum { ALERT_STATUS, ALERT_NAME, ALERT_STARTS, ALERT_ENDS, ALERT_GENERATOR, ALERT_FINGERPRINT,
-	ALERT_PATHS };
+enum {
+	ALERT_STATUS,
+	ALERT_NAME,
+	ALERT_STARTS,
+	ALERT_ENDS,
+	ALERT_GENERATOR,
+	ALERT_FINGERPRINT,
+	ALERT_PATHS
+};
 
 /* ORDER of the enums above */
 static const char *const am_paths[AM_PATHS][3] = {{"externalURL"}, {"alerts"}};
@@ -59,12 +66,14 @@ static bool one(struct decode *d, const struct value *f, struct str body, struct
 	    !need(d, f[ALERT_STARTS], "startsAt") ||
 	    (resolved && !need(d, f[ALERT_ENDS], "endsAt")))
 		return false;
-	e->id = arena_printf(d->arena, "%.*s/%.*s/%.*s", STR_ARG(text(f[ALERT_FINGERPRINT])),
-	    STR_ARG(text(f[ALERT_STARTS])), STR_ARG(text(f[ALERT_STATUS])));
+	e->id =
+	    arena_printf(d->arena, "%.*s/%.*s/%.*s", STR_ARG(text(f[ALERT_FINGERPRINT])),
+		STR_ARG(text(f[ALERT_STARTS])), STR_ARG(text(f[ALERT_STATUS])));
 	e->has_id = true;
 	e->source = url.len ? url : text(f[ALERT_GENERATOR]);
 	if (!e->source.len)
-		e->source = arena_printf(d->arena, "/%.*s/alertmanager", STR_ARG(d->m->origin));
+		e->source =
+		    arena_printf(d->arena, "/%.*s/alertmanager", STR_ARG(d->m->origin));
 	e->type = STR("prometheus.alert");
 	e->subject = text(f[ALERT_NAME]);
 	e->data = e->body = body;
@@ -86,7 +95,8 @@ static bool alerts(struct decode *d, struct str list, struct str url)
 
 		if (n > max)
 			return decode_refuse(d, EVENT_BATCH_TOO_LARGE, 0,
-			    "the notification has more than %" G_GUINT32_FORMAT " alerts", max);
+			    "the notification has more than %" G_GUINT32_FORMAT " alerts",
+			    max);
 		if (!scan_slots(&s, &plan) || !scan_value(&s, plan_data(&plan)))
 			return decode_scan_failed(d, &s);
 		from = s.data.p;

@@ -36,8 +36,10 @@ bool media_is_json(struct str type)
 
 	while (n && type.p[n - 1] == ' ')
 		n--;
-	return n == 0 || (n >= 5 && (g_ascii_strncasecmp(type.p + n - 5, "/json", 5) == 0 ||
-	    g_ascii_strncasecmp(type.p + n - 5, "+json", 5) == 0));
+	return n == 0 ||
+	    (n >= 5 &&
+		(g_ascii_strncasecmp(type.p + n - 5, "/json", 5) == 0 ||
+		    g_ascii_strncasecmp(type.p + n - 5, "+json", 5) == 0));
 }
 
 static bool media_is_text(struct str type)
@@ -54,7 +56,8 @@ static uint32_t offset_of(const struct decode *d, struct value v)
 {
 	const struct str *body = &d->m->body;
 
-	if (v.tag != VALUE_STRING || !body->len || v.s < body->p || v.s > body->p + body->len)
+	if (v.tag != VALUE_STRING || !body->len || v.s < body->p ||
+	    v.s > body->p + body->len)
 		return 0;
 	return (uint32_t)(v.s - body->p);
 }
@@ -130,7 +133,8 @@ static struct str quote(struct decode *d, struct str text)
 }
 
 /* Bytes of a media type -> e->data as JSON text, not yet checked. */
-static bool take_payload(struct decode *d, struct event *e, struct str bytes, struct str type)
+static bool take_payload(
+    struct decode *d, struct event *e, struct str bytes, struct str type)
 {
 	if (!bytes.len)
 		return true;
@@ -164,8 +168,8 @@ static bool base64(struct decode *d, struct str text, struct str *ret)
 	}
 	if (!out || text.len % 4 || pad > 2)
 		return false;
-	*ret = (struct str){(char *)out, (uint32_t)g_base64_decode_step(text.p, text.len, out,
-	    &state, &save)};
+	*ret = (struct str){(char *)out,
+	    (uint32_t)g_base64_decode_step(text.p, text.len, out, &state, &save)};
 	return true;
 }
 
@@ -185,7 +189,8 @@ static bool take_base64(struct decode *d, const struct scan *s, struct event *e)
 	if (!take_payload(d, e, bytes, media))
 		return false;
 	if (e->data.len > (d->limits->bytes ? d->limits->bytes : 1 << 20))
-		return decode_refuse(d, EVENT_TOO_LARGE, 0, "data_base64 is larger than the limit");
+		return decode_refuse(
+		    d, EVENT_TOO_LARGE, 0, "data_base64 is larger than the limit");
 	return true;
 }
 
@@ -258,7 +263,8 @@ static bool named(struct str name, const char *prefix, const char *rest)
 {
 	size_t n = strlen(prefix);
 
-	return name.len == n + strlen(rest) && g_ascii_strncasecmp(name.p, prefix, n) == 0 &&
+	return name.len == n + strlen(rest) &&
+	    g_ascii_strncasecmp(name.p, prefix, n) == 0 &&
 	    g_ascii_strncasecmp(name.p + n, rest, name.len - n) == 0;
 }
 
@@ -301,7 +307,8 @@ static struct str percent(struct decode *d, struct str v)
 		return v;
 	out = arena_alloc(d->arena, v.len);
 	for (uint32_t i = 0; out && i < v.len; i++) {
-		int hi = v.p[i] == '%' && v.len - i > 2 ? g_ascii_xdigit_value(v.p[i + 1]) : -1;
+		int hi = v.p[i] == '%' && v.len - i > 2 ? g_ascii_xdigit_value(v.p[i + 1])
+							: -1;
 		int lo = hi >= 0 ? g_ascii_xdigit_value(v.p[i + 2]) : -1;
 
 		out[n++] = lo >= 0 ? (char)(hi << 4 | lo) : v.p[i];

@@ -32,7 +32,8 @@ const char *event_refusal_name(enum event_refusal r)
 	return refusal_names[r];
 }
 
-bool decode_refuse(struct decode *d, enum event_refusal r, uint32_t at, const char *fmt, ...)
+bool decode_refuse(
+    struct decode *d, enum event_refusal r, uint32_t at, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -113,7 +114,8 @@ bool decode_time(struct decode *d, struct event *e, struct str text)
 
 	if (text.p && !time_parse(text, &e->time_ms, NULL))
 		return decode_refuse(d, EVENT_BAD_TIME, 0,
-		    "time '%.*s' is not RFC 3339 with a zone", (int)MIN(text.len, 60), text.p);
+		    "time '%.*s' is not RFC 3339 with a zone", (int)MIN(text.len, 60),
+		    text.p);
 	e->clamped = e->time_ms > latest;
 	e->time_ms = MIN(e->time_ms, latest);
 	return true;
@@ -172,7 +174,8 @@ bool event_fill(struct event *e, const struct plan *plan, const struct event_lim
 	return scan_init(&s, e->data, lim, arena) && scan_data(&s, e, plan);
 }
 
-enum event_refusal json_check(struct str json, const struct event_limits *lim, uint32_t *at)
+enum event_refusal json_check(
+    struct str json, const struct event_limits *lim, uint32_t *at)
 {
 	struct scan s;
 	bool ok = scan_init(&s, json, lim, NULL) && scan_value(&s, NULL) && scan_end(&s);
@@ -216,8 +219,9 @@ static bool dispatch(struct decode *d)
 	return format_has_map(d->format) ? format_map(d) : whole_body(d);
 }
 
-enum event_refusal event_decode(const struct message *m, const struct event_format *format,
-    const struct plan *plan, const struct event_limits *lim, struct arena *arena,
+enum event_refusal event_decode(const struct message *m,
+    const struct event_format *format, const struct plan *plan,
+    const struct event_limits *lim, struct arena *arena,
     void (*each)(void *, struct event *), void *ctx, uint32_t *at, GString *why)
 {
 	struct decode d = {.m = m, .format = format, .plan = plan, .limits = lim,
@@ -240,8 +244,8 @@ struct value event_document(const struct event *e, struct arena *arena)
 
 static bool standard(struct str key)
 {
-	static const char *const names[] = {"specversion", "id", "source", "type", "subject",
-		"time", "data", "data_base64", "datacontenttype", "retraindepth"};
+	static const char *const names[] = {"specversion", "id", "source", "type",
+	    "subject", "time", "data", "data_base64", "datacontenttype", "retraindepth"};
 
 	for (unsigned i = 0; i < G_N_ELEMENTS(names); i++)
 		if (str_is(key, str_of(names[i])))

@@ -24,8 +24,8 @@ struct header {
 };
 struct message {		/* what a source lends */
 	uint32_t	 source;	/* id of the source instance */
-	struct str	 origin;	/* name of the instance, for CloudEvents source defaults */
-	struct str	 part;		/* "topic/partition" (kafka), topic (mqtt), route (http) */
+	struct str	 origin;	/* the instance, for the default of "source" */
+	struct str	 part;		/* cluster/topic/partition, topic, route */
 	struct str	 topic;
 	struct str	 key;		/* kafka record key; may be empty */
 	int64_t		 pos;		/* offset, mid; -1 */
@@ -36,7 +36,8 @@ struct message {		/* what a source lends */
 	bool		 retained;
 	uint64_t	 token;		/* the source's own, for the answer */
 };
-enum event_refusal {		/* the names are quarantine reasons: event_refusal_name() */
+/* Their names are the reasons of quarantine: event_refusal_name(). */
+enum event_refusal {
 	EVENT_OK = 0, EVENT_NOT_UTF8, EVENT_NOT_JSON, EVENT_TOO_LARGE, EVENT_TOO_DEEP,
 	EVENT_TOO_MANY_KEYS, EVENT_NO_ATTRIBUTE, EVENT_BAD_ATTRIBUTE, EVENT_BAD_TIME,
 	EVENT_MAP_ERROR, EVENT_BATCH_TOO_LARGE,
@@ -46,19 +47,19 @@ struct event_limits {		/* zero members take these defaults */
 	uint32_t	 depth;		/* 64 */
 	uint32_t	 keys;		/* 10,000 in one document */
 	uint32_t	 batch;		/* 500 events */
-	int64_t		 max_future_ms;	/* 5 min: later times are clamped to message time + this */
+	int64_t		 max_future_ms;	/* 5 min: later ones are clamped to it */
 };
 struct event {
-	struct str	 id, source, type, subject;	/* CloudEvents attributes, unescaped */
-	bool		 has_id;	/* the sender gave an id (else the default was made) */
+	struct str	 id, source, type, subject;	/* unescaped */
+	bool		 has_id;	/* given by the sender, else a default */
 	int64_t		 time_ms;
 	uint32_t	 via;		/* source instance */
 	struct str	 part;		/* its part, for per-partition watermarks */
 	bool		 retained;
 	bool		 clamped;	/* time was beyond max_future */
-	uint8_t		 depth;		/* cascade depth: extension attribute retraindepth */
+	uint8_t		 depth;		/* of the cascade: extension retraindepth */
 	struct str	 data;		/* JSON text of data; empty: none */
-	struct str	 body;		/* the whole JSON text of this event (structured), or data */
+	struct str	 body;		/* whole text (structured), or data */
 	const struct header *ext;	/* extension attributes of binary mode */
 	uint32_t	 ext_n;
 	struct value	*field;		/* by plan; VALUE_ABSENT if missing */
@@ -88,7 +89,8 @@ bool event_fill(struct event *, const struct plan *, const struct event_limits *
     struct arena *);
 /* Checks and measures JSON text alone (the same walk). */
 enum event_refusal json_check(struct str json, const struct event_limits *, uint32_t *at);
-struct value event_document(const struct event *, struct arena *);	/* data, by jansson */
+/* The whole of data, by jansson; null if there is none. */
+struct value event_document(const struct event *, struct arena *);
 /* The event as CloudEvents JSON (structured), for files and explain. */
 void event_to_json(const struct event *, GString *out);
 #endif

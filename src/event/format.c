@@ -37,7 +37,7 @@ struct event_format {
 	enum event_preset preset;
 	bool		 has_map;
 	struct prog	*prog[MAP_N];
-	struct plan	 body;		/* "data" and its members: what the programs read */
+	struct plan body; /* "data" and its members: what the programs read */
 	const struct zones *zones;
 };
 
@@ -89,8 +89,10 @@ static bool compile(struct event_format *f, const struct expr_env *env,
 		f->prog[i] = expr_compile(env, &src, EXPR_DYN, arena, diags);
 		return f->prog[i] != NULL;
 	}
-	at = diag_add(diags, SEV_ERROR, pair->key->at, "unknown attribute '%.*s', expected"
-	    " id, source, type, subject, time or data", STR_ARG(key));
+	at = diag_add(diags, SEV_ERROR, pair->key->at,
+	    "unknown attribute '%.*s', expected"
+	    " id, source, type, subject, time or data",
+	    STR_ARG(key));
 	near = nearest_word(key, map_names, MAP_N);
 	if (at && near.len)
 		diag_hint(diags, at, "did you mean '%.*s'", STR_ARG(near));
@@ -153,7 +155,8 @@ static struct value headers_value(const struct message *m, struct arena *arena)
 		const struct header *h = &m->headers[i];
 
 		if (!g_utf8_validate_len(h->name.p ? h->name.p : "", h->name.len, NULL) ||
-		    !g_utf8_validate_len(h->value.p ? h->value.p : "", h->value.len, NULL))
+		    !g_utf8_validate_len(
+			h->value.p ? h->value.p : "", h->value.len, NULL))
 			continue;	/* a CEL string is UTF-8 */
 		k[n] = value_str(h->name);
 		v[n++] = value_str(h->value);
@@ -186,8 +189,10 @@ static bool time_of(struct decode *d, struct event *e, struct value v)
 	else if (v.tag == VALUE_INT)
 		e->time_ms = v.i;
 	else if (v.tag != VALUE_NULL)
-		return decode_refuse(d, EVENT_MAP_ERROR, 0, "map: 'time' is of type %s, expected"
-		    " a timestamp, RFC 3339 text or milliseconds", value_type_name(v));
+		return decode_refuse(d, EVENT_MAP_ERROR, 0,
+		    "map: 'time' is of type %s, expected"
+		    " a timestamp, RFC 3339 text or milliseconds",
+		    value_type_name(v));
 	return decode_time(d, e, (struct str){NULL, 0});
 }
 
@@ -211,7 +216,8 @@ static bool apply(struct decode *d, struct event *e, enum map_attr i, struct val
 
 	if (v.tag == VALUE_ERROR) {
 		if (d->why) {
-			g_string_append_printf(d->why, "map: '%.*s': ", STR_ARG(map_names[i]));
+			g_string_append_printf(
+			    d->why, "map: '%.*s': ", STR_ARG(map_names[i]));
 			expr_error_print(d->format->prog[i], v, d->why);
 		}
 		d->refusal = EVENT_MAP_ERROR;
@@ -224,8 +230,10 @@ static bool apply(struct decode *d, struct event *e, enum map_attr i, struct val
 		return true;
 	}
 	if (!text_of(v, d->arena, to[i]) || (v.tag != VALUE_NULL && !to[i]->len))
-		return decode_refuse(d, EVENT_MAP_ERROR, 0, "map: '%.*s' is %s, expected a"
-		    " string that is not empty", STR_ARG(map_names[i]),
+		return decode_refuse(d, EVENT_MAP_ERROR, 0,
+		    "map: '%.*s' is %s, expected a"
+		    " string that is not empty",
+		    STR_ARG(map_names[i]),
 		    v.tag == VALUE_STRING ? "empty" : value_type_name(v));
 	e->has_id |= i == MAP_ID && v.tag != VALUE_NULL;
 	return true;
@@ -236,8 +244,10 @@ bool format_map(struct decode *d)
 	const struct event_format *f = d->format;
 	const struct message *m = d->m;
 	struct value vars[VAR_N] = {
-		[VAR_TOPIC] = value_str(m->topic), [VAR_KEY] = value_str(m->key),
-		[VAR_HEADERS] = headers_value(m, d->arena), [VAR_TIME] = value_time_ms(m->time_ms),
+	    [VAR_TOPIC] = value_str(m->topic),
+	    [VAR_KEY] = value_str(m->key),
+	    [VAR_HEADERS] = headers_value(m, d->arena),
+	    [VAR_TIME] = value_time_ms(m->time_ms),
 	};
 	struct eval eval = {.vars = vars, .arena = d->arena, .zones = f->zones};
 	struct event *e = decode_add(d);

@@ -44,7 +44,8 @@ static bool integer(const struct digits *d, bool negative, struct value *out)
 	if (d->scale > 0 || d->mantissa > limit)
 		return false;
 	if (out)
-		*out = value_int(negative ? (int64_t)(0 - d->mantissa) : (int64_t)d->mantissa);
+		*out = value_int(
+		    negative ? (int64_t)(0 - d->mantissa) : (int64_t)d->mantissa);
 	return true;
 }
 
@@ -74,7 +75,8 @@ static bool real(const struct digits *d, const char *from, const char *end,
 
 	if (!out && (!d->mantissa || d->scale + d->kept < 300))
 		return true;		/* below 1e300: in range */
-	if (!d->cut && d->mantissa <= UINT64_C(1) << 53 && d->scale >= -22 && d->scale <= 22) {
+	if (!d->cut && d->mantissa <= UINT64_C(1) << 53 && d->scale >= -22 &&
+	    d->scale <= 22) {
 		v = (double)d->mantissa;
 		v = d->scale < 0 ? v / ten[-d->scale] : v * ten[d->scale];
 		v = *from == '-' ? -v : v;

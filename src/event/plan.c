@@ -50,7 +50,8 @@ void plan_init(struct plan *plan, struct arena *arena)
 	*plan = (struct plan){.arena = arena, .tree = ARENA_NEW(arena, struct scan_tree)};
 	plan->tree->root.slot = SLOT_NONE;
 	for (unsigned i = 0; i < ATTR_N; i++)
-		child_add(plan, &plan->tree->root, str_of(attr_names[i]))->attr = (uint8_t)(i + 1);
+		child_add(plan, &plan->tree->root, str_of(attr_names[i]))->attr =
+		    (uint8_t)(i + 1);
 	child_add(plan, &plan->tree->root, STR("data"))->is_data = true;
 }
 

@@ -100,7 +100,8 @@ static const char *plain_end(const char *p, const char *end)
 			return p + __builtin_ctz(hit);
 	}
 #endif
-	while (p < end && *p != '"' && *p != '\\' && *p >= ' ' && (unsigned char)*p < 0x80)
+	while (
+	    p < end && *p != '"' && *p != '\\' && *p >= ' ' && (unsigned char)*p < 0x80)
 		p++;
 	return p;
 }
@@ -123,7 +124,8 @@ static unsigned utf8_length(const char *p, const char *end)
 	if (left < 3 || (u[2] & 0xc0) != 0x80)
 		return 0;
 	if (u[0] < 0xf0)
-		return (u[0] == 0xe0 && u[1] < 0xa0) || (u[0] == 0xed && u[1] > 0x9f) ? 0 : 3;
+		return (u[0] == 0xe0 && u[1] < 0xa0) || (u[0] == 0xed && u[1] > 0x9f) ? 0
+										      : 3;
 	if (left < 4 || (u[3] & 0xc0) != 0x80)
 		return 0;
 	return (u[0] == 0xf0 && u[1] < 0x90) || (u[0] == 0xf4 && u[1] > 0x8f) ? 0 : 4;
@@ -280,7 +282,8 @@ static void forget(struct scan *s, const struct scan_node *node)
 /* Before a node is filled: what an earlier duplicate left below it goes. */
 static void enter(struct scan *s, const struct scan_node *node)
 {
-	uint64_t *word = &s->seen[node->inner / 64], bit = UINT64_C(1) << (node->inner & 63);
+	uint64_t *word = &s->seen[node->inner / 64],
+		 bit = UINT64_C(1) << (node->inner & 63);
 
 	if (*word & bit)
 		forget(s, node);

@@ -34,15 +34,15 @@ struct scan_node {
 };
 
 struct scan_tree {
-	struct scan_node root;		/* members of a structured CloudEvent: "data", ... */
+	struct scan_node root;		/* members of a CloudEvent, "data" too */
 	uint32_t	 inner;		/* how many nodes have children */
-	uint32_t	 slot[ATTR_N];	/* of the plan's path "event.<attr>", or SLOT_NONE */
+	uint32_t	 slot[ATTR_N];	/* of path "event.<attr>", or SLOT_NONE */
 };
 
 struct scan {
 	const char	*start, *p, *end;
 	struct arena	*arena;
-	struct value	*field;		/* plan->n slots, then ATTR_N; NULL: keep nothing */
+	struct value	*field;		/* plan->n, then ATTR_N; NULL: keep nothing */
 	struct value	*attr;		/* field + plan->n */
 	uint64_t	*seen;		/* bit per inner node: met in this document */
 	struct str	 data;		/* text of the node marked is_data */

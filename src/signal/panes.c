@@ -52,14 +52,24 @@ static uint8_t columns_of(const struct signal_spec *spec)
 	return (uint8_t)c;
 }
 
+static unsigned bits(unsigned set)
+{
+	unsigned n = 0;
+
+	for (; set; set &= set - 1)
+		n++;
+	return n;
+}
+
 static size_t row_bytes(uint8_t columns)
 {
-	return sizeof(struct row) + sizeof(double) * (size_t)__builtin_popcount(columns);
+	return sizeof(struct row) + sizeof(double) * bits(columns);
 }
 
 static struct row *row_at(const struct panes *p, uint32_t i)
 {
-	return (struct row *)(void *)((char *)(uintptr_t)(p + 1) + i * row_bytes(p->columns));
+	return (
+	    struct row *)(void *)((char *)(uintptr_t)(p + 1) + i * row_bytes(p->columns));
 }
 
 static double *column(const struct panes *p, struct row *r, enum column c)
@@ -68,7 +78,7 @@ static double *column(const struct panes *p, struct row *r, enum column c)
 
 	if (!(p->columns & bit))
 		return NULL;
-	return &r->col[__builtin_popcount(p->columns & (bit - 1))];
+	return &r->col[bits(p->columns & (bit - 1))];
 }
 
 static int64_t width(const struct signal_spec *spec)
@@ -100,7 +110,8 @@ static int64_t end_of(const struct signal_spec *spec, const struct panes *p, uin
 }
 
 /* How many rows from the front are out of reach at the rule's clock. */
-static uint32_t expired(const struct signal_spec *spec, const struct panes *p, int64_t clock)
+static uint32_t expired(
+    const struct signal_spec *spec, const struct panes *p, int64_t clock)
 {
 	int64_t t = later(later(p->head.greatest, p->head.clock), clock);
 	uint32_t i = 0;
@@ -260,8 +271,8 @@ static bool late(const struct signal_spec *spec, const struct panes *p, int64_t 
 	return seen != TIME_NONE && end <= seen - spec->over_ms;
 }
 
-enum signal_fate panes_add(const struct signal_spec *spec, struct cells *cells, uint32_t root,
-    int64_t t, double v, int64_t watermark)
+enum signal_fate panes_add(const struct signal_spec *spec, struct cells *cells,
+    uint32_t root, int64_t t, double v, int64_t watermark)
 {
 	const struct panes *seen = cells_get(cells, root);
 	struct panes *p;
@@ -318,8 +329,8 @@ static void add_row(const struct panes *p, uint32_t i, struct totals *ret)
 	ret->n += r->n;
 }
 
-void panes_totals(const struct signal_spec *spec, const struct cells *cells, uint32_t root,
-    int64_t clock, struct totals *ret)
+void panes_totals(const struct signal_spec *spec, const struct cells *cells,
+    uint32_t root, int64_t clock, struct totals *ret)
 {
 	const struct panes *p = cells_get(cells, root);
 	uint32_t i = expired(spec, p, clock);
@@ -344,8 +355,8 @@ void panes_totals(const struct signal_spec *spec, const struct cells *cells, uin
 	}
 }
 
-int64_t panes_next(const struct signal_spec *spec, const struct cells *cells, uint32_t root,
-    int64_t clock)
+int64_t panes_next(const struct signal_spec *spec, const struct cells *cells,
+    uint32_t root, int64_t clock)
 {
 	const struct panes *p = cells_get(cells, root);
 	uint32_t i = expired(spec, p, clock);

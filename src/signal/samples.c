@@ -38,7 +38,8 @@ static uint32_t *ids(const struct samples *s)
 	return (uint32_t *)(uintptr_t)(s + 1);
 }
 
-static const struct sample *at(const struct cells *cells, const struct samples *s, uint32_t i)
+static const struct sample *at(
+    const struct cells *cells, const struct samples *s, uint32_t i)
 {
 	uint32_t k = s->front + i;
 	const struct sample *v = cells_get(cells, ids(s)[k / CHUNK]);
@@ -88,7 +89,8 @@ static bool reserve(struct cells *cells, uint32_t root)
 	id = ids(s)[k / CHUNK];
 	have = cells_bytes(cells, id) / (uint32_t)sizeof(struct sample);
 	if (k % CHUNK >= have)
-		cells_resize(cells, id, MIN(2 * have, CHUNK) * (uint32_t)sizeof(struct sample));
+		cells_resize(
+		    cells, id, MIN(2 * have, CHUNK) * (uint32_t)sizeof(struct sample));
 	return true;
 }
 
@@ -179,8 +181,8 @@ void samples_advance(const struct signal_spec *spec, struct cells *cells, uint32
 	drop_front(cells, root, gone);
 }
 
-void samples_totals(const struct signal_spec *spec, const struct cells *cells, uint32_t root,
-    int64_t clock, struct totals *ret)
+void samples_totals(const struct signal_spec *spec, const struct cells *cells,
+    uint32_t root, int64_t clock, struct totals *ret)
 {
 	const struct samples *s = cells_get(cells, root);
 	int64_t t = later(later(s->head.greatest, s->head.clock), clock);
@@ -205,8 +207,8 @@ void samples_totals(const struct signal_spec *spec, const struct cells *cells, u
 	}
 }
 
-int64_t samples_next(const struct signal_spec *spec, const struct cells *cells, uint32_t root,
-    int64_t clock)
+int64_t samples_next(const struct signal_spec *spec, const struct cells *cells,
+    uint32_t root, int64_t clock)
 {
 	const struct samples *s = cells_get(cells, root);
 	uint32_t i = expired(spec, cells, s, clock);

@@ -32,7 +32,8 @@ uint32_t signal_aggregate_bit(struct str name)
 
 static bool keeps_samples(const struct signal_spec *spec)
 {
-	return spec->window == WINDOW_COUNT || (spec->window == WINDOW_SLIDING && spec->exact);
+	return spec->window == WINDOW_COUNT ||
+	    (spec->window == WINDOW_SLIDING && spec->exact);
 }
 
 uint32_t signal_new(const struct signal_spec *spec, struct cells *cells)
@@ -49,8 +50,8 @@ void signal_free(const struct signal_spec *spec, struct cells *cells, uint32_t r
 	cells_drop(cells, root);
 }
 
-enum signal_fate signal_add(const struct signal_spec *spec, struct cells *cells, uint32_t root,
-    int64_t t_ms, double v, int64_t watermark)
+enum signal_fate signal_add(const struct signal_spec *spec, struct cells *cells,
+    uint32_t root, int64_t t_ms, double v, int64_t watermark)
 {
 	if (!isfinite(v) || t_ms < -TIME_BOUND || t_ms > TIME_BOUND)
 		return SIGNAL_INVALID;
@@ -88,7 +89,8 @@ static struct totals totals(const struct signal_spec *spec, const struct cells *
 
 static struct value number(double d)
 {
-	return isfinite(d) ? value_double(d) : value_error(VALUE_NO_DATA, "not known yet");
+	return isfinite(d) ? value_double(d)
+			   : value_error(VALUE_NO_DATA, "not known yet");
 }
 
 /* Time by the rule's clock since the newest sample; it may stand beside an empty
@@ -131,8 +133,8 @@ struct value signal_read(const struct signal_spec *spec, const struct cells *cel
 	}
 }
 
-uint64_t signal_count(const struct signal_spec *spec, const struct cells *cells, uint32_t root,
-    int64_t clock_ms)
+uint64_t signal_count(const struct signal_spec *spec, const struct cells *cells,
+    uint32_t root, int64_t clock_ms)
 {
 	return totals(spec, cells, root, clock_ms).n;
 }
@@ -187,8 +189,8 @@ static void window_text(const struct signal_spec *spec, GString *s)
 	duration_print(spec->over_ms, s);
 }
 
-void signal_summary(const struct signal_spec *spec, const struct cells *cells, uint32_t root,
-    int64_t clock_ms, GString *json)
+void signal_summary(const struct signal_spec *spec, const struct cells *cells,
+    uint32_t root, int64_t clock_ms, GString *json)
 {
 	struct totals t = totals(spec, cells, root, clock_ms);
 	GString *window = g_string_new(NULL);

@@ -3,9 +3,11 @@
  * Windows are in event time.  A sliding window (t-W, t] keeps sparse panes of
  * W/60 (W < 60 ms: 1 ms), or every sample with `exact`; tumbling windows
  * [k*W+offset, ...) close at watermark >= end and are held until the next one
- * closes; count windows keep the newest N; `since` accumulates by seq.
+ * closes (one without a sample closes nothing); count windows keep the newest N; `since` accumulates by seq.
  * Late samples (older than what the window can still take) are refused, non-finite
- * ones are invalid.  Aggregates over fewer than min_count samples are NO_DATA.
+ * ones are invalid.  Aggregates over fewer than min_count samples are NO_DATA, count
+ * too; age alone is told as soon as there was a sample.  An aggregate that is read for
+ * the first time is NO_DATA until the panes from before have left the window.
  * The state's cells belong to the caller through one root cell id; a window that
  * needs more than CELL_MAX bytes chains further cells itself. */
 #ifndef SIGNAL_SIGNAL_H
@@ -55,14 +57,14 @@ struct value signal_read(const struct signal_spec *, const struct cells *, uint3
 uint64_t signal_count(const struct signal_spec *, const struct cells *, uint32_t root,
     int64_t clock_ms);
 /* The next instant of the rule's clock at which an aggregate can change without a
- * sample (pane expiry, window end); INT64_MAX: never. */
-int64_t signal_next_change(const struct signal_spec *, const struct cells *, uint32_t root,
-    int64_t clock_ms);
+ * sample (pane expiry, window end, a round age: see signal.c); INT64_MAX: never. */
+int64_t signal_next_change(const struct signal_spec *, const struct cells *,
+    uint32_t root, int64_t clock_ms);
 /* since: samples so far become run `run`'s share and no longer count; when that run
- * ends, its share is dropped (kept == false) or merged into what counts now. */
+ * ends, its share is dropped, or with merge_back added to what counts now. */
 void signal_cut(const struct signal_spec *, struct cells *, uint32_t root, uint64_t run);
-void signal_settle(const struct signal_spec *, struct cells *, uint32_t root, uint64_t run,
-    bool merge_back);
+void signal_settle(const struct signal_spec *, struct cells *, uint32_t root,
+    uint64_t run, bool merge_back);
 /* {"count":..,"window":..,"from":..,"to":..}: the summary explain prints. */
 void signal_summary(const struct signal_spec *, const struct cells *, uint32_t root,
     int64_t clock_ms, GString *json);

@@ -32,7 +32,8 @@ static inline int64_t floor_div(int64_t a, int64_t b)
 uint32_t panes_new(const struct signal_spec *, struct cells *);
 enum signal_fate panes_add(const struct signal_spec *, struct cells *, uint32_t root,
     int64_t t, double v, int64_t watermark);
-void panes_advance(const struct signal_spec *, struct cells *, uint32_t root, int64_t clock);
+void panes_advance(const struct signal_spec *, struct cells *, uint32_t root,
+    int64_t clock);
 void panes_totals(const struct signal_spec *, const struct cells *, uint32_t root,
     int64_t clock, struct totals *);
 int64_t panes_next(const struct signal_spec *, const struct cells *, uint32_t root,

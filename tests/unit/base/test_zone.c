@@ -126,7 +126,8 @@ static void find_never_loads_and_get_loads_once(void **state)
 	z = get(*state, "Asia/Kolkata");
 	assert_ptr_equal(zones_find(*state, STR("Asia/Kolkata")), z);
 	assert_ptr_equal(get(*state, "Asia/Kolkata"), z);
-	assert_int_equal(zone_offset_ms(z, ms("2026-01-01T00:00:00Z")), 5 * HOUR + 30 * MINUTE);
+	assert_int_equal(
+	    zone_offset_ms(z, ms("2026-01-01T00:00:00Z")), 5 * HOUR + 30 * MINUTE);
 }
 
 static void backward_names_are_known(void **state)

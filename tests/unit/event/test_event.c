@@ -16,7 +16,9 @@
 #include "event/event.h"
 
 #define NOW INT64_C(1772335800000)	/* 2026-03-01T03:30:00Z */
-#define CE "\"specversion\":\"1.0\",\"id\":\"a1\",\"source\":\"/ci\",\"type\":\"dataset.new\""
+#define CE                                                                               \
+	"\"specversion\":\"1.0\",\"id\":\"a1\",\"source\":\"/"                           \
+	"ci\",\"type\":\"dataset.new\""
 
 enum { DATA, ROWS, NAME, ID, TYPE, SUBJECT, TIME, TEAM, CONTENT, SLOTS };
 
@@ -42,8 +44,10 @@ static struct world {
 static int setup(void **state)
 {
 	(void)state;
-	w = (struct world){.rules = arena_new(0), .turn = arena_new(0), .zones = zones_new(),
-		.why = g_string_new(NULL)};
+	w = (struct world){.rules = arena_new(0),
+	    .turn = arena_new(0),
+	    .zones = zones_new(),
+	    .why = g_string_new(NULL)};
 	plan_init(&w.plan, w.rules);
 	for (unsigned i = 0; i < SLOTS; i++) {
 		struct str seg[4];
@@ -55,8 +59,12 @@ static int setup(void **state)
 		assert_int_equal(plan_add(&w.plan, seg, n), i);
 	}
 	plan_finish(&w.plan);
-	w.m = (struct message){.source = 7, .origin = STR("lake"), .part = STR("c1/topic/3"),
-		.topic = STR("topic"), .pos = 4711, .time_ms = NOW};
+	w.m = (struct message){.source = 7,
+	    .origin = STR("lake"),
+	    .part = STR("c1/topic/3"),
+	    .topic = STR("topic"),
+	    .pos = 4711,
+	    .time_ms = NOW};
 	return 0;
 }
 
@@ -82,8 +90,8 @@ static struct event_format *format(const char *preset, const char *map)
 	struct text text = {STR("source.yaml"), str_of(map)};
 	struct diags *diags = diags_new(&text, 1);
 	struct yaml *node = map ? yaml_parse(0, w.rules, diags) : NULL;
-	struct event_format *f = event_format_build(str_of(preset), node, w.zones, w.rules,
-	    diags);
+	struct event_format *f =
+	    event_format_build(str_of(preset), node, w.zones, w.rules, diags);
 
 	if (!f) {
 		g_string_truncate(w.why, 0);
@@ -183,8 +191,10 @@ static void missing_optional_parts_have_defaults(void **state)
 static void the_last_duplicate_wins_with_all_below_it(void **state)
 {
 	(void)state;
-	assert_int_equal(decode("{\"data\":{\"rows\":1,\"meta\":{\"name\":\"old\"}},\"id\":\"x\","
-	    CE ",\"data\":{\"rows\":2,\"rows\":3,\"meta\":{}}}"), EVENT_OK);
+	assert_int_equal(
+	    decode("{\"data\":{\"rows\":1,\"meta\":{\"name\":\"old\"}},\"id\":\"x\"," CE
+		   ",\"data\":{\"rows\":2,\"rows\":3,\"meta\":{}}}"),
+	    EVENT_OK);
 	expect(w.v[0]->id, "a1");
 	assert_int_equal(w.v[0]->field[ROWS].i, 3);
 	expect_slot(NAME, NULL);
@@ -197,34 +207,35 @@ static void bad_attributes_are_named(void **state)
 		const char *body, *why;
 		enum event_refusal refusal;
 	} cases[] = {
-		{"{\"specversion\":\"1.0\",\"id\":\"a\",\"source\":\"s\"}",
-		    "attribute 'type' is missing, expected a CloudEvent", EVENT_NO_ATTRIBUTE},
-		{"{}", "attribute 'specversion' is missing, expected a CloudEvent",
-		    EVENT_NO_ATTRIBUTE},
-		{"[1]", "attribute 'specversion' is missing, expected a CloudEvent",
-		    EVENT_NO_ATTRIBUTE},
-		{"{\"specversion\":\"0.3\",\"id\":\"a\",\"source\":\"s\",\"type\":\"t\"}",
-		    "specversion '0.3' is not known, expected '1.0'", EVENT_BAD_ATTRIBUTE},
-		{"{\"specversion\":\"1.0\",\"id\":7,\"source\":\"s\",\"type\":\"t\"}",
-		    "attribute 'id' must be a string that is not empty", EVENT_BAD_ATTRIBUTE},
-		{"{\"specversion\":\"1.0\",\"id\":\"\",\"source\":\"s\",\"type\":\"t\"}",
-		    "attribute 'id' must be a string that is not empty", EVENT_BAD_ATTRIBUTE},
-		{"{" CE ",\"time\":\"yesterday\"}",
-		    "time 'yesterday' is not RFC 3339 with a zone", EVENT_BAD_TIME},
-		{"{" CE ",\"time\":12}", "attribute 'time' must be a string that is not empty",
-		    EVENT_BAD_ATTRIBUTE},
-		{"{" CE ",\"retraindepth\":256}",
-		    "attribute 'retraindepth' must be a number from 0 to 255",
-		    EVENT_BAD_ATTRIBUTE},
-		{"{" CE ",\"data\":1,\"data_base64\":\"e30=\"}",
-		    "both data and data_base64 are given, expected one of them",
-		    EVENT_BAD_ATTRIBUTE},
-		{"{" CE ",\"data_base64\":\"e30\"}", "data_base64 is not base64",
-		    EVENT_BAD_ATTRIBUTE},
-		{"", "the text is not JSON at byte 0", EVENT_NOT_JSON},
-		{"{\"a\":\"\xff\"}", "the text is not UTF-8 at byte 6", EVENT_NOT_UTF8},
-		{"{\"a\":1,}", "the text is not JSON at byte 7", EVENT_NOT_JSON},
-		{"{\"a\":1} x", "the text is not JSON at byte 8", EVENT_NOT_JSON},
+	    {"{\"specversion\":\"1.0\",\"id\":\"a\",\"source\":\"s\"}",
+		"attribute 'type' is missing, expected a CloudEvent", EVENT_NO_ATTRIBUTE},
+	    {"{}", "attribute 'specversion' is missing, expected a CloudEvent",
+		EVENT_NO_ATTRIBUTE},
+	    {"[1]", "attribute 'specversion' is missing, expected a CloudEvent",
+		EVENT_NO_ATTRIBUTE},
+	    {"{\"specversion\":\"0.3\",\"id\":\"a\",\"source\":\"s\",\"type\":\"t\"}",
+		"specversion '0.3' is not known, expected '1.0'", EVENT_BAD_ATTRIBUTE},
+	    {"{\"specversion\":\"1.0\",\"id\":7,\"source\":\"s\",\"type\":\"t\"}",
+		"attribute 'id' must be a string that is not empty", EVENT_BAD_ATTRIBUTE},
+	    {"{\"specversion\":\"1.0\",\"id\":\"\",\"source\":\"s\",\"type\":\"t\"}",
+		"attribute 'id' must be a string that is not empty", EVENT_BAD_ATTRIBUTE},
+	    {"{" CE ",\"time\":\"yesterday\"}",
+		"time 'yesterday' is not RFC 3339 with a zone", EVENT_BAD_TIME},
+	    {"{" CE ",\"time\":12}",
+		"attribute 'time' must be a string that is not empty",
+		EVENT_BAD_ATTRIBUTE},
+	    {"{" CE ",\"retraindepth\":256}",
+		"attribute 'retraindepth' must be a number from 0 to 255",
+		EVENT_BAD_ATTRIBUTE},
+	    {"{" CE ",\"data\":1,\"data_base64\":\"e30=\"}",
+		"both data and data_base64 are given, expected one of them",
+		EVENT_BAD_ATTRIBUTE},
+	    {"{" CE ",\"data_base64\":\"e30\"}", "data_base64 is not base64",
+		EVENT_BAD_ATTRIBUTE},
+	    {"", "the text is not JSON at byte 0", EVENT_NOT_JSON},
+	    {"{\"a\":\"\xff\"}", "the text is not UTF-8 at byte 6", EVENT_NOT_UTF8},
+	    {"{\"a\":1,}", "the text is not JSON at byte 7", EVENT_NOT_JSON},
+	    {"{\"a\":1} x", "the text is not JSON at byte 8", EVENT_NOT_JSON},
 	};
 
 	(void)state;
@@ -233,7 +244,8 @@ static void bad_attributes_are_named(void **state)
 		assert_string_equal(w.why->str, cases[i].why);
 		assert_int_equal(w.n, 0);
 	}
-	assert_int_equal(decode("{" CE ",\"time\":\"2026-02-30T00:00:00Z\"}"), EVENT_BAD_TIME);
+	assert_int_equal(
+	    decode("{" CE ",\"time\":\"2026-02-30T00:00:00Z\"}"), EVENT_BAD_TIME);
 	assert_int_equal(w.at, strlen("{" CE ",\"time\":\""));
 	assert_string_equal(event_refusal_name(EVENT_BAD_TIME), "bad_time");
 	assert_string_equal(event_refusal_name(EVENT_BATCH_TOO_LARGE), "batch_too_large");
@@ -287,7 +299,8 @@ static void a_time_too_far_ahead_is_clamped(void **state)
 static void base64_data_is_decoded(void **state)
 {
 	(void)state;
-	assert_int_equal(decode("{" CE ",\"data_base64\":\"eyJyb3dzIjo5fQ==\"}"), EVENT_OK);
+	assert_int_equal(
+	    decode("{" CE ",\"data_base64\":\"eyJyb3dzIjo5fQ==\"}"), EVENT_OK);
 	expect(w.v[0]->data, "{\"rows\":9}");
 	assert_int_equal(w.v[0]->field[ROWS].i, 9);
 	assert_int_equal(decode("{" CE ",\"datacontenttype\":\"text/plain\","
@@ -320,16 +333,20 @@ static void binary(const struct header *h, uint32_t n, const char *body)
 	expect(w.v[0]->ext[0].name, "team");
 }
 
-#define H(prefix, subject) \
-	{STR(prefix "specversion"), STR("1.0")}, {STR(prefix "id"), STR("a1")}, \
-	{STR(prefix "source"), STR("/ci")}, {STR(prefix "type"), STR("dataset.new")}, \
-	{STR(prefix "time"), STR("2026-03-01T03:00:00Z")}, {STR(prefix "team"), STR("risk")}, \
-	{STR(prefix "retraindepth"), STR("3")}, {STR(prefix "subject"), STR(subject)}
+#define H(prefix, subject)                                                               \
+	{STR(prefix "specversion"), STR("1.0")}, {STR(prefix "id"), STR("a1")},          \
+	    {STR(prefix "source"), STR("/ci")},                                          \
+	    {STR(prefix "type"), STR("dataset.new")},                                    \
+	    {STR(prefix "time"), STR("2026-03-01T03:00:00Z")},                           \
+	    {STR(prefix "team"), STR("risk")}, {STR(prefix "retraindepth"), STR("3")},   \
+	{                                                                                \
+		STR(prefix "subject"), STR(subject)                                      \
+	}
 
 static void binary_mode_is_the_same_over_three_transports(void **state)
 {
 	const struct header kafka[] = {H("ce_", "Zo\xc3\xab \"x\""),
-		{STR("content-type"), STR("application/json")}, {STR("other"), STR("\xff")}};
+	    {STR("content-type"), STR("application/json")}, {STR("other"), STR("\xff")}};
 	const struct header http[] = {H("Ce-", "Zo%C3%AB%20%22x%22"),
 		{STR("Accept"), STR("*/*")}};
 	const struct header mqtt[] = {H("", "Zo\xc3\xab \"x\"")};
@@ -425,7 +442,8 @@ static void a_map_makes_events_out_of_payloads(void **state)
 	assert_int_equal(w.v[0]->time_ms, NOW - 30 * 60000);
 	assert_int_equal(w.v[0]->field[ROWS].i, 42);
 	assert_true(w.v[0]->has_id);
-	assert_int_equal(decode_as(f, "{\"run\":\"r7\",\"n\":21,\"ts\":1000,\"tag\":\"x\"}"),
+	assert_int_equal(
+	    decode_as(f, "{\"run\":\"r7\",\"n\":21,\"ts\":1000,\"tag\":\"x\"}"),
 	    EVENT_OK);
 	assert_int_equal(w.v[0]->time_ms, 1000);
 	expect(w.v[0]->subject, "x");
@@ -435,7 +453,8 @@ static void a_map_makes_events_out_of_payloads(void **state)
 	    EVENT_MAP_ERROR);
 	assert_string_equal(w.why->str,
 	    "map: 'subject' is empty, expected a string that is not empty");
-	assert_int_equal(decode_as(f, "{\"run\":\"r\",\"n\":1,\"tag\":\"a\",\"ts\":\"1\"}"),
+	assert_int_equal(
+	    decode_as(f, "{\"run\":\"r\",\"n\":1,\"tag\":\"a\",\"ts\":\"1\"}"),
 	    EVENT_BAD_TIME);
 	assert_int_equal(decode_as(f, "{\"n\":"), EVENT_NOT_JSON);
 	assert_int_equal(decode_as(f, "{" CE "}"), EVENT_OK);
@@ -462,14 +481,18 @@ static void bad_formats_are_diagnosed(void **state)
 static void alertmanager_gives_one_event_per_alert(void **state)
 {
 	struct event_format *f = format("alertmanager", NULL);
-	const char *body = "{\"version\":\"4\",\"groupKey\":\"{}:{}\",\"status\":\"firing\","
+	const char *body =
+	    "{\"version\":\"4\",\"groupKey\":\"{}:{}\",\"status\":\"firing\","
 	    "\"receiver\":\"retrain\",\"groupLabels\":{},\"commonLabels\":{},"
 	    "\"commonAnnotations\":{},\"externalURL\":\"http://am:9093\",\"alerts\":["
-	    "{\"status\":\"firing\",\"labels\":{\"alertname\":\"Drift\",\"model\":\"fraud\"},"
-	    "\"annotations\":{\"summary\":\"psi\"},\"startsAt\":\"2026-03-01T03:00:00.5Z\","
+	    "{\"status\":\"firing\",\"labels\":{\"alertname\":\"Drift\",\"model\":"
+	    "\"fraud\"},"
+	    "\"annotations\":{\"summary\":\"psi\"},\"startsAt\":\"2026-03-01T03:00:00."
+	    "5Z\","
 	    "\"endsAt\":\"0001-01-01T00:00:00Z\",\"generatorURL\":\"http://prom/g\","
 	    "\"fingerprint\":\"c0ffee\"},"
-	    "{\"status\":\"resolved\",\"labels\":{\"alertname\":\"Lag\"},\"annotations\":{},"
+	    "{\"status\":\"resolved\",\"labels\":{\"alertname\":\"Lag\"},\"annotations\":"
+	    "{},"
 	    "\"startsAt\":\"2026-03-01T02:00:00Z\",\"endsAt\":\"2026-03-01T03:10:00Z\","
 	    "\"generatorURL\":\"\",\"fingerprint\":\"beef\"}]}";
 
@@ -519,7 +542,8 @@ static void an_event_of_parts_is_filled(void **state)
 static void events_survive_being_written(void **state)
 {
 	const struct header h[] = {H("ce_", "s\"1")};
-	const char *structured = "{" CE ",\"time\":\"2026-03-01T03:00:00.000Z\",\"team\":\"risk\","
+	const char *structured =
+	    "{" CE ",\"time\":\"2026-03-01T03:00:00.000Z\",\"team\":\"risk\","
 	    "\"retraindepth\":3,\"subject\":\"s\\\"1\",\"data\":{\"rows\":1}}";
 	GString *out = g_string_new(NULL);
 
@@ -527,12 +551,15 @@ static void events_survive_being_written(void **state)
 	for (unsigned binary_mode = 0; binary_mode < 2; binary_mode++) {
 		w.m.headers = h;
 		w.m.headers_n = binary_mode ? G_N_ELEMENTS(h) : 0;
-		assert_int_equal(decode(binary_mode ? "{\"rows\":1}" : structured), EVENT_OK);
+		assert_int_equal(
+		    decode(binary_mode ? "{\"rows\":1}" : structured), EVENT_OK);
 		g_string_truncate(out, 0);
 		event_to_json(w.v[0], out);
-		assert_string_equal(out->str, "{\"specversion\":\"1.0\",\"id\":\"a1\","
+		assert_string_equal(out->str,
+		    "{\"specversion\":\"1.0\",\"id\":\"a1\","
 		    "\"source\":\"/ci\",\"type\":\"dataset.new\",\"subject\":\"s\\\"1\","
-		    "\"time\":\"2026-03-01T03:00:00.000Z\",\"retraindepth\":3,\"team\":\"risk\","
+		    "\"time\":\"2026-03-01T03:00:00.000Z\",\"retraindepth\":3,\"team\":"
+		    "\"risk\","
 		    "\"datacontenttype\":\"application/json\",\"data\":{\"rows\":1}}");
 		w.m.headers_n = 0;
 		assert_int_equal(decode(out->str), EVENT_OK);

@@ -19,31 +19,47 @@
 #define PATHS 9
 
 static const char *const paths[PATHS][5] = {
-	{"data"}, {"data", "a"}, {"data", "a", "b"}, {"data", "a", "b", "a"}, {"data", "b"},
-	{"data", "c", "a"}, {"data", ""}, {"data", "\xc3\xa9"}, {"data", "a", "a"},
+    {"data"},
+    {"data", "a"},
+    {"data", "a", "b"},
+    {"data", "a", "b", "a"},
+    {"data", "b"},
+    {"data", "c", "a"},
+    {"data", ""},
+    {"data", "\xc3\xa9"},
+    {"data", "a", "a"},
 };
 static const char *const keys[] = {
-	"\"a\"", "\"a\"", "\"b\"", "\"b\"", "\"c\"", "\"\"", "\"\xc3\xa9\"", "\"\\u0061\"",
+	"\"a\"", "\"a\"", "\"b\"", "\"b\"", "\"c\"", "\"\"", "\"\xc3\xa9\"",
+	"\"\\u0061\"",
 	"\"\\u00e9\"", "\"long key of more than sixteen bytes\"", "\"\\/\"",
 };
 static const char *const scalars[] = {
 	"0", "-0", "1", "-1", "42", "9223372036854775807", "-9223372036854775808",
-	"0.1", "-0.0", "3.141592653589793", "1e22", "1E-22", "123456789012345678e3", "1e23",
+	"0.1", "-0.0", "3.141592653589793", "1e22", "1E-22", "123456789012345678e3",
+	"1e23",
 	"9007199254740993.0", "0.30000000000000004", "1e308", "1.7976931348623157e308",
 	"5e-324", "2.2250738585072011e-308", "1e-400", "0e999999", "1.5e+3",
-	"100000000000000000000.5", "0.00000000000000000000000000000000000000000001234567890123456789",
+	"100000000000000000000.5",
+	"0.00000000000000000000000000000000000000000001234567890123456789",
 	"true", "false", "null", "\"\"", "\"plain\"", "\"sixteen bytes ok\"",
-	"\"a longer text, over two sixteens of bytes\"", "\"\xc3\xa9\xe4\xb8\xad\xf0\x9f\x98\x80\"",
-	"\"\\ud83d\\ude00\"", "\"tab\\tnew\\nline\"", "\"\\u0000in\\u0000side\"", "\"\\\"\\\\\"",
+	"\"a longer text, over two sixteens of bytes\"",
+	"\"\xc3\xa9\xe4\xb8\xad\xf0\x9f\x98\x80\"",
+	"\"\\ud83d\\ude00\"", "\"tab\\tnew\\nline\"", "\"\\u0000in\\u0000side\"",
+	"\"\\\"\\\\\"",
 	"\"\x7f\"", "\"sixteen bytes ..\\u00e9\"",
 };
 static const char *const damage[] = {
 	"{", "}", "[", "]", ",", ":", "\"", "\\", "\\u", "\\ud800", "\\udc00", "\\ud83dx",
 	"\\ud83d\\u0041", "\\x", "\\u00g0", "9223372036854775808", "-9223372036854775809",
-	"1e400", "-1e309", "01", "1.", ".5", "+1", "1e", "1e+", "--1", "nul", "nullx", "True",
-	"NaN", "Infinity", "\xff", "\x80", "\xc0\x80", "\xc1\xbf", "\xe0\x80\x80", "\xed\xa0\x80",
-	"\xf4\x90\x80\x80", "\xf5", "\xe4\xb8", "\xef\xbb\xbf", "\t", "\n", "\x01", "\v", "\f",
-	" ", "/**/", "'a'", "\"a\\u0000\":1", "{\"\\u0000\":1}", "\"\\", "1e99999999999999999999",
+	"1e400", "-1e309", "01", "1.", ".5", "+1", "1e", "1e+", "--1", "nul", "nullx",
+	"True",
+	"NaN", "Infinity", "\xff", "\x80", "\xc0\x80", "\xc1\xbf", "\xe0\x80\x80",
+	"\xed\xa0\x80",
+	"\xf4\x90\x80\x80", "\xf5", "\xe4\xb8", "\xef\xbb\xbf", "\t", "\n", "\x01", "\v",
+	"\f",
+	" ", "/**/", "'a'", "\"a\\u0000\":1", "{\"\\u0000\":1}", "\"\\",
+	"1e99999999999999999999",
 	"18446744073709551616", "1797693134862315700000000000000000000000000e268",
 };
 
@@ -131,7 +147,8 @@ static bool same_text(struct value v, const json_t *j)
 {
 	size_t n = json_string_length(j);
 
-	if (v.tag != VALUE_STRING || v.len != n || memcmp(v.s, json_string_value(j), n) != 0)
+	if (v.tag != VALUE_STRING || v.len != n ||
+	    memcmp(v.s, json_string_value(j), n) != 0)
 		return false;
 	for (size_t i = 0; i < n && v.flags & VALUE_ASCII; i++)
 		if ((unsigned char)v.s[i] >= 0x80)
@@ -160,7 +177,8 @@ static bool same(struct value v, const json_t *j)
 	case JSON_STRING:
 		return same_text(v, j);
 	default:
-		raw = v.tag == VALUE_RAW ? json_loadb(v.s, v.len, JSON_ALLOW_NUL, NULL) : NULL;
+		raw = v.tag == VALUE_RAW ? json_loadb(v.s, v.len, JSON_ALLOW_NUL, NULL)
+					 : NULL;
 		ok = raw && json_equal(raw, j);
 		json_decref(raw);
 		return ok;
@@ -178,7 +196,8 @@ static void show(const char *what, unsigned i, struct str doc)
 	fail();
 }
 
-static void compare(unsigned i, struct str doc, const struct plan *plan, struct arena *arena)
+static void compare(
+    unsigned i, struct str doc, const struct plan *plan, struct arena *arena)
 {
 	static const struct event_limits limits;
 	json_t *tree = json_loadb(doc.p, doc.len, JSON_ALLOW_NUL | JSON_DECODE_ANY, NULL);
@@ -190,7 +209,7 @@ static void compare(unsigned i, struct str doc, const struct plan *plan, struct 
 		show("acceptance depends on the plan", i, doc);
 	if (at > doc.len)
 		show("offset past the end", i, doc);
-	if (tree && memchr(doc.p, 0, doc.len)) {	/* jansson swallows it after a number */
+	if (tree && memchr(doc.p, 0, doc.len)) { /* jansson swallows it after a number */
 		json_decref(tree);
 		tree = NULL;
 	}

@@ -75,7 +75,8 @@ static void compare(const struct signal_spec *s, const struct cells *c, uint32_t
 		}
 		assert_true(value_number(v, &d));
 		if (!close_to(d, want[i]))
-			fail_msg("%s is %.17g, expected %.17g", aggregates[i], d, want[i]);
+			fail_msg(
+			    "%s is %.17g, expected %.17g", aggregates[i], d, want[i]);
 	}
 }
 
@@ -160,8 +161,10 @@ static void sliding(struct signal_spec s, int64_t step, unsigned calm)
 		int64_t p = s.over_ms < 60 ? 1 : s.over_ms / 60, end, seen;
 		struct want w;
 
-		now += next() % calm ? next() % (uint32_t)step : next() % (uint32_t)(2 * s.over_ms);
-		x.t = now - (next() % 3 ? 0 : next() % (uint32_t)(s.over_ms + s.over_ms / 10));
+		now += next() % calm ? next() % (uint32_t)step
+				     : next() % (uint32_t)(2 * s.over_ms);
+		x.t = now -
+		    (next() % 3 ? 0 : next() % (uint32_t)(s.over_ms + s.over_ms / 10));
 		end = s.exact ? x.t : (x.t - ((x.t % p) + p) % p) + p;
 		seen = MAX(in.greatest, clock);
 		if (signal_add(&s, c, root, x.t, x.v, INT64_MIN) == SIGNAL_LATE) {
@@ -214,11 +217,19 @@ static void exact_windows_match_the_oracle(void **state)
 {
 	(void)state;
 	rng = 43;
-	sliding((struct signal_spec){.window = WINDOW_SLIDING, .over_ms = 60000, .exact = true,
-	    .min_count = 2, .aggregates = ALL}, 100, 50);
+	sliding((struct signal_spec){.window = WINDOW_SLIDING,
+		    .over_ms = 60000,
+		    .exact = true,
+		    .min_count = 2,
+		    .aggregates = ALL},
+	    100, 50);
 	/* more than one chunk of samples */
-	sliding((struct signal_spec){.window = WINDOW_SLIDING, .over_ms = 60000, .exact = true,
-	    .min_count = 1, .aggregates = ALL}, 40, 2500);
+	sliding((struct signal_spec){.window = WINDOW_SLIDING,
+		    .over_ms = 60000,
+		    .exact = true,
+		    .min_count = 1,
+		    .aggregates = ALL},
+	    40, 2500);
 }
 
 static void exact_windows_are_capped(void **state)
@@ -255,7 +266,8 @@ static void count_windows_match_the_oracle(void **state)
 
 			v[i] = a_value();
 			signal_add(&s, c, root, next() % 1000, v[i], INT64_MAX);
-			for (unsigned j = i + 1 > sizes[k] ? i + 1 - sizes[k] : 0; j <= i; j++)
+			for (unsigned j = i + 1 > sizes[k] ? i + 1 - sizes[k] : 0; j <= i;
+			     j++)
 				want_take(&w, (struct sample){0, v[j]});
 			if (next() % 4 == 0)
 				compare(&s, c, root, &w, 0);
@@ -277,8 +289,10 @@ static struct want tumbling_oracle(const struct signal_spec *s, const struct str
 
 	for (unsigned pass = 0; pass < 2; pass++) {
 		for (unsigned i = 0; i < in->n; i++) {
-			int64_t r = ((in->v[i].t - s->offset_ms) % s->over_ms + s->over_ms) %
-			    s->over_ms, end = in->v[i].t - r + s->over_ms;
+			int64_t r = ((in->v[i].t - s->offset_ms) % s->over_ms +
+					s->over_ms) %
+			    s->over_ms,
+				end = in->v[i].t - r + s->over_ms;
 
 			if (pass == 0 && end <= clock)
 				best = MAX(best, end);
@@ -292,8 +306,12 @@ static struct want tumbling_oracle(const struct signal_spec *s, const struct str
 static void tumbling_windows_match_the_oracle(void **state)
 {
 	static struct stream in;
-	struct signal_spec s = {.window = WINDOW_TUMBLING, .over_ms = 1000, .offset_ms = -300,
-		.lateness_ms = 2500, .min_count = 2, .aggregates = ALL};
+	struct signal_spec s = {.window = WINDOW_TUMBLING,
+	    .over_ms = 1000,
+	    .offset_ms = -300,
+	    .lateness_ms = 2500,
+	    .min_count = 2,
+	    .aggregates = ALL};
 	struct cells *c = fresh();
 	uint32_t root = signal_new(&s, c);
 	int64_t now = -20000, watermark = INT64_MIN;
@@ -331,7 +349,8 @@ static void tumbling_windows_match_the_oracle(void **state)
 
 static void since_counts_cuts_and_settles(void **state)
 {
-	struct signal_spec s = {.window = WINDOW_SINCE, .min_count = 1, .aggregates = ALL};
+	struct signal_spec s = {
+	    .window = WINDOW_SINCE, .min_count = 1, .aggregates = ALL};
 	struct cells *c = fresh();
 	uint32_t root = signal_new(&s, c);
 
@@ -359,8 +378,10 @@ static void since_counts_cuts_and_settles(void **state)
 
 static void age_is_by_the_clock_and_outlives_the_window(void **state)
 {
-	struct signal_spec s = {.window = WINDOW_SLIDING, .over_ms = 60000, .min_count = 30,
-		.aggregates = AGG_AGE | AGG_AVG};
+	struct signal_spec s = {.window = WINDOW_SLIDING,
+	    .over_ms = 60000,
+	    .min_count = 30,
+	    .aggregates = AGG_AGE | AGG_AVG};
 	struct cells *c = fresh();
 	uint32_t root = signal_new(&s, c);
 	int64_t clock = 5000, hour = 3600000;
@@ -369,7 +390,8 @@ static void age_is_by_the_clock_and_outlives_the_window(void **state)
 	assert_true(value_is_no_data(signal_read(&s, c, root, STR("age"), 0)));
 	signal_add(&s, c, root, 5000, 1, INT64_MIN);
 	assert_int_equal(value_ms(signal_read(&s, c, root, STR("age"), 4000)), 0);
-	assert_int_equal(value_ms(signal_read(&s, c, root, STR("age"), 9000000)), 8995000);
+	assert_int_equal(
+	    value_ms(signal_read(&s, c, root, STR("age"), 9000000)), 8995000);
 	assert_int_equal(signal_next_change(&s, c, root, clock), 6000);
 	while (clock < 5000 + hour)
 		clock = signal_next_change(&s, c, root, clock);
@@ -385,15 +407,21 @@ static void what_is_no_number_or_no_time_is_invalid(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < G_N_ELEMENTS(windows); i++) {
-		struct signal_spec s = {.window = windows[i], .over_ms = 1000, .last_n = 3,
-			.min_count = 1, .aggregates = ALL};
+		struct signal_spec s = {.window = windows[i],
+		    .over_ms = 1000,
+		    .last_n = 3,
+		    .min_count = 1,
+		    .aggregates = ALL};
 		struct cells *c = fresh();
 		uint32_t root = signal_new(&s, c);
 
 		assert_int_equal(signal_add(&s, c, root, 1, NAN, 0), SIGNAL_INVALID);
-		assert_int_equal(signal_add(&s, c, root, 1, -INFINITY, 0), SIGNAL_INVALID);
-		assert_int_equal(signal_add(&s, c, root, INT64_MIN, 1, 0), SIGNAL_INVALID);
-		assert_int_equal(signal_add(&s, c, root, INT64_MAX, 1, 0), SIGNAL_INVALID);
+		assert_int_equal(
+		    signal_add(&s, c, root, 1, -INFINITY, 0), SIGNAL_INVALID);
+		assert_int_equal(
+		    signal_add(&s, c, root, INT64_MIN, 1, 0), SIGNAL_INVALID);
+		assert_int_equal(
+		    signal_add(&s, c, root, INT64_MAX, 1, 0), SIGNAL_INVALID);
 		assert_int_equal(signal_count(&s, c, root, 0), 0);
 		cells_free(c);
 	}
@@ -440,8 +468,10 @@ static void a_key_is_small(void **state)
 {
 	struct signal_spec tumbling = {.window = WINDOW_TUMBLING, .over_ms = 60000,
 		.min_count = 1, .aggregates = AGG_AVG | AGG_COUNT};
-	struct signal_spec full = {.window = WINDOW_SLIDING, .over_ms = 60000, .min_count = 1,
-		.aggregates = AGG_AVG | AGG_COUNT | AGG_MAX | AGG_LAST};
+	struct signal_spec full = {.window = WINDOW_SLIDING,
+	    .over_ms = 60000,
+	    .min_count = 1,
+	    .aggregates = AGG_AVG | AGG_COUNT | AGG_MAX | AGG_LAST};
 	struct cells *c = fresh();
 	uint32_t a = signal_new(&tumbling, c), b = signal_new(&full, c);
 
@@ -458,8 +488,10 @@ static void a_key_is_small(void **state)
 
 static void summary_tells_the_window(void **state)
 {
-	struct signal_spec s = {.window = WINDOW_SLIDING, .over_ms = 6 * 3600000, .min_count = 30,
-		.aggregates = AGG_AVG};
+	struct signal_spec s = {.window = WINDOW_SLIDING,
+	    .over_ms = 6 * 3600000,
+	    .min_count = 30,
+	    .aggregates = AGG_AVG};
 	struct cells *c = fresh();
 	uint32_t root = signal_new(&s, c);
 	GString *json = g_string_new(NULL);
@@ -467,7 +499,8 @@ static void summary_tells_the_window(void **state)
 	(void)state;
 	signal_add(&s, c, root, 6 * 3600000, 1, INT64_MIN);
 	signal_summary(&s, c, root, 0, json);
-	assert_string_equal(json->str, "{\"count\":1,\"min_count\":30,\"window\":\"over 6h\","
+	assert_string_equal(json->str,
+	    "{\"count\":1,\"min_count\":30,\"window\":\"over 6h\","
 	    "\"from\":\"1970-01-01T00:00:00.000Z\",\"to\":\"1970-01-01T06:00:00.000Z\"}");
 	g_string_free(json, TRUE);
 	cells_free(c);

@@ -21,8 +21,8 @@ static int64_t num(const json_t *o, const char *key)
 	return json_integer_value(json_object_get(o, key));
 }
 
-static double read_double(const struct signal_spec *s, const struct cells *c, uint32_t root,
-    const char *what, int64_t clock)
+static double read_double(const struct signal_spec *s, const struct cells *c,
+    uint32_t root, const char *what, int64_t clock)
 {
 	struct value v = signal_read(s, c, root, str_of(what), clock);
 
@@ -33,8 +33,8 @@ static double read_double(const struct signal_spec *s, const struct cells *c, ui
 }
 
 /* The window holds these values, the newest last. */
-static void expect_values(const struct signal_spec *s, const struct cells *c, uint32_t root,
-    const json_t *values, int64_t clock)
+static void expect_values(const struct signal_spec *s, const struct cells *c,
+    uint32_t root, const json_t *values, int64_t clock)
 {
 	size_t n = json_array_size(values);
 	double sum = 0, min = INFINITY, max = -INFINITY, last = 0;
@@ -82,9 +82,12 @@ static void tumbling(const json_t *vector)
 	const json_t *fired = json_object_get(expect, "fired");
 	const json_t *dropped = json_object_get(expect, "late_dropped");
 	const json_t *open = json_object_get(expect, "still_open");
-	struct signal_spec s = {.window = WINDOW_TUMBLING, .over_ms = num(params, "size"),
-		.offset_ms = num(params, "offset"), .lateness_ms = num(params, "lateness"),
-		.min_count = 1, .aggregates = ALL};
+	struct signal_spec s = {.window = WINDOW_TUMBLING,
+	    .over_ms = num(params, "size"),
+	    .offset_ms = num(params, "offset"),
+	    .lateness_ms = num(params, "lateness"),
+	    .min_count = 1,
+	    .aggregates = ALL};
 	struct cells *c = cells_new();
 	uint32_t root = signal_new(&s, c);
 	int64_t greatest = INT64_MIN, watermark = INT64_MIN;
@@ -96,7 +99,8 @@ static void tumbling(const json_t *vector)
 		    json_number_value(json_object_get(e, "v")), watermark);
 
 		if (fate == SIGNAL_LATE) {
-			assert_int_equal(num(json_array_get(dropped, late++), "index"), i);
+			assert_int_equal(
+			    num(json_array_get(dropped, late++), "index"), i);
 			continue;
 		}
 		assert_int_equal(fate, SIGNAL_TAKEN);
@@ -131,7 +135,8 @@ static void exact_sliding(const json_t *vector)
 
 		assert_int_equal(signal_add(&s, c, root, num(e, "t"),
 		    json_number_value(json_object_get(e, "v")), INT64_MIN), SIGNAL_TAKEN);
-		expect_values(&s, c, root, json_object_get(want, "values"), num(want, "at"));
+		expect_values(
+		    &s, c, root, json_object_get(want, "values"), num(want, "at"));
 		assert_true(read_double(&s, c, root, "last", num(e, "t")) ==
 		    json_number_value(json_object_get(e, "v")));
 	}
@@ -152,7 +157,8 @@ static void count(const json_t *vector)
 	json_array_foreach(json_object_get(vector, "values"), i, v) {
 		signal_add(&s, c, root, 1000, json_number_value(v), INT64_MIN);
 		if (i + 1 < n)
-			assert_true(value_is_no_data(signal_read(&s, c, root, STR("avg"), 0)));
+			assert_true(
+			    value_is_no_data(signal_read(&s, c, root, STR("avg"), 0)));
 		if ((i + 1) % n == 0)
 			expect_values(&s, c, root, json_array_get(
 			    json_object_get(vector, "expect"), (i + 1) / n - 1), 0);
