@@ -1,0 +1,86 @@
+/* pause, resume, reload, sources, version: short requests. */
+#include <stdio.h>
+
+#include "cmd/retrainctl/ctl.h"
+
+extern const struct verb verb_get;
+
+static int post(struct ctl *c, const char *path, json_t *body)
+{
+	int status;
+	json_t *j = client_json(c, "POST", path, body, &status);
+
+	if (j)
+		output(c, j, NULL);
+	json_decref(j);
+	return status;
+}
+
+static int rule_or_all(struct ctl *c, const char *path, int argc, char **argv)
+{
+	json_t *body = json_object();
+
+	if (argc == 1)
+		json_object_set_new(body, "rule", json_string(argv[0]));
+	return post(c, path, body);
+}
+
+static int run_pause(struct ctl *c, int argc, char **argv)
+{
+	if (argc > 1)
+		return usage_error("pause", "expected at most one rule");
+	return rule_or_all(c, "/api/v1/pause", argc, argv);
+}
+
+static int run_resume(struct ctl *c, int argc, char **argv)
+{
+	if (argc > 1)
+		return usage_error("resume", "expected at most one rule");
+	return rule_or_all(c, "/api/v1/resume", argc, argv);
+}
+
+static int run_reload(struct ctl *c, int argc, char **argv)
+{
+	(void)argv;
+	if (argc)
+		return usage_error("reload", "expected no argument");
+	return post(c, "/api/v1/reload", json_object());
+}
+
+static int run_sources(struct ctl *c, int argc, char **argv)
+{
+	char *args[] = { (char *)(uintptr_t)"sources" };
+
+	(void)argv;
+	if (argc)
+		return usage_error("sources", "expected no argument");
+	return verb_get.run(c, 1, args);
+}
+
+static int run_version(struct ctl *c, int argc, char **argv)
+{
+	(void)c;
+	(void)argc;
+	(void)argv;
+	puts("retrainctl " RETRAIND_VERSION);
+	return CTL_OK;
+}
+
+const struct verb verb_pause = {
+	"pause", "[RULE]", "stop a rule, or everything, until resume",
+	"Without a rule no source is read and no schedule fires; runs go on.", NULL, false,
+	run_pause,
+};
+const struct verb verb_resume = {
+	"resume", "[RULE]", "end a pause", NULL, NULL, false, run_resume,
+};
+const struct verb verb_reload = {
+	"reload", "", "read the rule files again", "The answer is the diagnostics; a bad edit"
+	" changes nothing and exits 1.", NULL, false, run_reload,
+};
+const struct verb verb_sources = {
+	"sources", "", "sources with their state and lag", NULL, NULL, false, run_sources,
+};
+const struct verb verb_version = {
+	"version", "", "the version of this program", NULL, NULL, true, run_version,
+};

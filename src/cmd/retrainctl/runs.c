@@ -1,0 +1,69 @@
+/* abort and retry: what a person does to a run. */
+#include "cmd/retrainctl/ctl.h"
+
+static char *reason;
+static gboolean all;
+
+static const GOptionEntry abort_rows[] = {
+	{ "reason", 0, 0, G_OPTION_ARG_STRING, &reason, "why, for the record", "TEXT" },
+	{ "all", 0, 0, G_OPTION_ARG_NONE, &all, "every unfinished run", NULL },
+	{ NULL, 0, 0, 0, NULL, NULL, NULL },
+};
+
+static int post(struct ctl *c, const char *path, json_t *body)
+{
+	int status;
+	json_t *j = client_json(c, "POST", path, body, &status);
+
+	if (j)
+		output(c, j, NULL);
+	json_decref(j);
+	return status;
+}
+
+static int each(struct ctl *c, const char *pattern, int argc, char **argv)
+{
+	int status = CTL_OK;
+
+	for (int i = 0; i < argc; i++) {
+		json_t *body = json_object();
+		char *path = client_path(pattern, argv[i]);
+		int s;
+
+		if (reason)
+			json_object_set_new(body, "reason", json_string(reason));
+		s = post(c, path, body);
+		status = s > status ? s : status;
+		g_free(path);
+	}
+	return status;
+}
+
+static int abort_runs(struct ctl *c, int argc, char **argv)
+{
+	if (all && argc == 0) {
+		json_t *body = json_object();
+		if (reason)
+			json_object_set_new(body, "reason", json_string(reason));
+		return post(c, "/api/v1/abort-all", body);
+	}
+	if (argc < 1 || all)
+		return usage_error("abort", "expected runs, or --all");
+	return each(c, "/api/v1/runs/%s/abort", argc, argv);
+}
+
+static int retry(struct ctl *c, int argc, char **argv)
+{
+	if (argc < 1)
+		return usage_error("retry", "expected runs");
+	return each(c, "/api/v1/runs/%s/retry", argc, argv);
+}
+
+const struct verb verb_abort = {
+	"abort", "RUN... | --all [--reason TEXT]", "end runs; no process of theirs lives on",
+	NULL, abort_rows, false, abort_runs,
+};
+const struct verb verb_retry = {
+	"retry", "RUN...", "a new run that adopts the completed steps of an ended one", NULL,
+	NULL, false, retry,
+};
