@@ -3,7 +3,8 @@
  * Windows are in event time.  A sliding window (t-W, t] keeps sparse panes of
  * W/60 (W < 60 ms: 1 ms), or every sample with `exact`; tumbling windows
  * [k*W+offset, ...) close at watermark >= end and are held until the next one
- * closes (one without a sample closes nothing); count windows keep the newest N; `since` accumulates by seq.
+ * closes (one without a sample closes nothing); count windows keep the newest N in
+ * order of arrival; `since` accumulates by seq.
  * Late samples (older than what the window can still take) are refused, non-finite
  * ones are invalid.  Aggregates over fewer than min_count samples are NO_DATA, count
  * too; age alone is told as soon as there was a sample.  An aggregate that is read for
