@@ -225,15 +225,15 @@ static bool trigger(struct world *w, const struct command *cmd)
 	return false;
 }
 
-static void decide_all(struct world *w, const struct input *in)
+/* decisions[first..] are of this input. */
+static void decide_all(struct world *w, const struct input *in, uint32_t first)
 {
 	struct decided *d = &w->fx->decided;
-	uint32_t first = d->decisions_n, from = first;
+	uint32_t from = first;
 	uint8_t depth = in->kind == INPUT_EVENT ? in->event->depth : 0;
 	bool asked = in->kind == INPUT_COMMAND && in->command->kind == COMMAND_TRIGGER;
 	struct emission em;
 
-	decide_begin(w->decide, in, w->seq, w->arena, d);
 	if (asked)
 		asked = trigger(w, in->command);
 	while (decide_next(w->decide, &em)) {
@@ -283,8 +283,7 @@ static void flush(struct world *w)
 
 void world_input(struct world *w, const struct input *in, struct effects *fx)
 {
-	bool flow_only = in->kind == INPUT_REPORT ||
-	    (in->kind == INPUT_DEADLINE && in->deadline.floor == DUE_FLOW);
+	uint32_t first = fx->decided.decisions_n;
 
 	CHECK(w->cell && w->rules);		/* world_load() comes first */
 	w->fx = fx;
@@ -292,9 +291,9 @@ void world_input(struct world *w, const struct input *in, struct effects *fx)
 	w->wall = in->wall_ms;
 	w->tick = in->tick_ms;
 	w->seq = ++((struct world_cell *)cells_touch(w->cells, w->cell))->seq;
+	decide_begin(w->decide, in, w->seq, w->arena, &fx->decided);	/* it needs the time */
 	flow_first(w, in);
-	if (!flow_only)
-		decide_all(w, in);
+	decide_all(w, in, first);
 	admit_waiting(w);
 	flush(w);
 	w->fx = NULL;
