@@ -19,12 +19,6 @@ void json_i64(GString *, int64_t);
 void json_double(GString *, double);
 void json_bool(GString *, bool);
 void json_nil(GString *);	/* null; jansson has the name json_null */
-#ifndef JANSSON_H		/* until every caller says json_nil */
-static inline void json_null(GString *out)
-{
-	json_nil(out);
-}
-#endif
 void json_raw(GString *, struct str);		/* already JSON; empty: null */
 /* RFC 3339 with milliseconds; TIME_NONE: null. */
 void json_time(GString *, int64_t ms);

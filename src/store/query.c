@@ -69,7 +69,7 @@ static void column_json(sqlite3_stmt *st, int i, GString *out)
 	json_key_str(out, (struct str){ name, (uint32_t)(colon ? (size_t)(colon - name) :
 	    strlen(name)) });
 	if (type == SQLITE_NULL)
-		json_null(out);
+		json_nil(out);
 	else if (colon && colon[1] == 'j')
 		json_raw(out, str_of(text));
 	else if (colon && colon[1] == 't')

@@ -10,7 +10,7 @@
 #include "cmd/retrainctl/ctl.h"
 #include "rules/schedule.h"
 
-static char *zone_text, *from, *jitter;
+static char *zone_text, *from;
 static int count = 5;
 
 static const GOptionEntry rows[] = {

@@ -17,13 +17,13 @@
 #include "cmd/config.h"
 #include "cmd/retrainctl/ctl.h"
 
-struct report {
+struct checks {
 	struct ctl	*c;
 	GString		*json;
 	unsigned	 fails, warns;
 };
 
-static void say(struct report *r, const char *level, const char *what, const char *detail,
+static void say(struct checks *r, const char *level, const char *what, const char *detail,
     const char *remedy)
 {
 	r->fails += strcmp(level, "fail") == 0;
@@ -39,7 +39,7 @@ static void say(struct report *r, const char *level, const char *what, const cha
 		    remedy ? "; " : "", remedy ? remedy : "");
 }
 
-static void check_rules(struct report *r, const struct config *c)
+static void check_rules(struct checks *r, const struct config *c)
 {
 	struct reload_options o;
 	struct arena *a = arena_new(0);
@@ -66,7 +66,7 @@ static void check_rules(struct report *r, const struct config *c)
 	arena_free(a);
 }
 
-static void check_state(struct report *r, const struct config *c)
+static void check_state(struct checks *r, const struct config *c)
 {
 	struct stat st;
 	struct statvfs fs;
@@ -88,7 +88,7 @@ static void check_state(struct report *r, const struct config *c)
 	}
 }
 
-static void check_database(struct report *r, const struct config *c)
+static void check_database(struct checks *r, const struct config *c)
 {
 	char *path = g_build_filename(c->state_dir.p, "retraind.db", NULL);
 	sqlite3 *db = NULL;
@@ -108,7 +108,7 @@ static void check_database(struct report *r, const struct config *c)
 	g_free(path);
 }
 
-static void check_lock(struct report *r, const struct config *c)
+static void check_lock(struct checks *r, const struct config *c)
 {
 	char *path = g_build_filename(c->state_dir.p, "lock", NULL);
 	struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
@@ -121,7 +121,7 @@ static void check_lock(struct report *r, const struct config *c)
 	g_free(path);
 }
 
-static void check_system(struct report *r)
+static void check_system(struct checks *r)
 {
 	struct timex tx = { 0 };
 	struct rlimit lim;
@@ -143,7 +143,7 @@ static void check_system(struct report *r)
 
 static int run(struct ctl *c, int argc, char **argv)
 {
-	struct report r = { .c = c, .json = g_string_new(NULL) };
+	struct checks r = { .c = c, .json = g_string_new(NULL) };
 	GString *why = g_string_new(NULL);
 	struct config *cfg = config_read(c->config, c->dir, why);
 

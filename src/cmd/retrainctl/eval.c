@@ -115,7 +115,8 @@ static int run(struct ctl *c, int argc, char **argv)
 	struct zones *zs = zones_new();
 	struct names v = { .n = 0 };
 	struct text text = { STR("expression"), { 0 } };
-	struct expr_env env = { resolve, &v, v.name, NULL, 0, zs };
+	struct expr_env env = { .resolve = resolve, .ctx = &v, .names = v.name,
+		.zones = zs };
 	struct expr_source src = { 0 };
 	int status = CTL_USAGE;
 
