@@ -1,4 +1,4 @@
-/* libFuzzer on src/event/{scan,number,plan,event}.c; jansson must agree, NUL bytes aside. */
+/* libFuzzer: src/event/{scan,number,plan,event}.c and jansson must agree, NULs aside. */
 #include <jansson.h>
 #include <stdlib.h>
 
@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	plan_init(&plan, a);
 	plan_add(&plan, path, 3);
 	plan_finish(&plan);
-	if (n && !memchr(data, 0, n) && event_fill(&e, &plan, &limits, a) != (tree != NULL))
+	if (n && !memchr(data, 0, n) && event_fill(&e, &plan, &limits, a) != !!tree)
 		abort();
 	json_decref(tree);
 	arena_free(a);
