@@ -11,31 +11,17 @@
  *   (4) Numbers, strings without escapes, objects and arrays are kept without a
  *       copy; only a wanted string with escapes takes memory, from the arena.
  *
+ * Strings are in quoted.c, numbers in number.c.
  * jansson's lexer (load.c) is what the grammar was read from; the differential
  * test tests/unit/event/test_scan_diff.c holds the two together.
  */
 #include "event/scan.h"
 
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
-
 #include "base/arena.h"
 #include "event/number.h"
+#include "event/quoted.h"
 
 #define DEPTH_MAX 512			/* bounds the recursion whatever a config says */
-
-struct quoted {				/* a string as it stands between its quotes */
-	struct str	 raw;
-	bool		 escaped, nul, ascii;
-};
-
-static bool fail(struct scan *s, enum event_refusal why, const char *at)
-{
-	s->refusal = why;
-	s->p = at;
-	return false;
-}
 
 bool scan_init(struct scan *s, struct str text, const struct event_limits *lim,
     struct arena *arena)
@@ -48,7 +34,7 @@ bool scan_init(struct scan *s, struct str text, const struct event_limits *lim,
 		.depth_max = depth < DEPTH_MAX ? depth : DEPTH_MAX};
 	if (!text.p)
 		s->start = s->p = s->end = "";
-	return text.len <= bytes || fail(s, EVENT_TOO_LARGE, s->start + bytes);
+	return text.len <= bytes || scan_fail(s, EVENT_TOO_LARGE, s->start + bytes);
 }
 
 bool scan_slots(struct scan *s, const struct plan *plan)
@@ -58,7 +44,7 @@ bool scan_slots(struct scan *s, const struct plan *plan)
 	char *block = arena_alloc(s->arena, slots + words * sizeof(uint64_t));
 
 	if (!block)
-		return fail(s, EVENT_TOO_LARGE, s->p);
+		return scan_fail(s, EVENT_TOO_LARGE, s->p);
 	s->field = (struct value *)(void *)block;
 	s->attr = s->field + plan->n;
 	s->seen = (uint64_t *)(void *)(block + slots);
@@ -75,189 +61,11 @@ static inline const char *skip_space(const char *p, const char *end)
 	return p;
 }
 
-#ifdef __SSE2__
-/* Bit i: byte i is a quote, a backslash, a control character or not ASCII. */
-static inline unsigned special16(const char *p)
-{
-	__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-	/* signed: below ' ' are the controls and everything from 0x80 */
-	__m128i hit = _mm_or_si128(_mm_cmplt_epi8(v, _mm_set1_epi8(' ')),
-	    _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
-	        _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'))));
-
-	return (unsigned)_mm_movemask_epi8(hit);
-}
-#endif
-
-/* The first special byte from p, `end` if there is none. */
-static const char *plain_end(const char *p, const char *end)
-{
-#ifdef __SSE2__
-	for (; end - p >= 16; p += 16) {
-		unsigned hit = special16(p);
-
-		if (hit)
-			return p + __builtin_ctz(hit);
-	}
-#endif
-	while (
-	    p < end && *p != '"' && *p != '\\' && *p >= ' ' && (unsigned char)*p < 0x80)
-		p++;
-	return p;
-}
-
-/* Length of the UTF-8 sequence at p, 0 if it is none (overlong, surrogate, beyond
- * U+10FFFF or cut off included). */
-static unsigned utf8_length(const char *p, const char *end)
-{
-	const unsigned char *u = (const unsigned char *)p;
-	ptrdiff_t left = end - p;
-
-	if (u[0] < 0x80)
-		return 1;
-	if (u[0] < 0xc2 || u[0] > 0xf4)
-		return 0;
-	if (left < 2 || (u[1] & 0xc0) != 0x80)
-		return 0;
-	if (u[0] < 0xe0)
-		return 2;
-	if (left < 3 || (u[2] & 0xc0) != 0x80)
-		return 0;
-	if (u[0] < 0xf0)
-		return (u[0] == 0xe0 && u[1] < 0xa0) || (u[0] == 0xed && u[1] > 0x9f) ? 0
-										      : 3;
-	if (left < 4 || (u[3] & 0xc0) != 0x80)
-		return 0;
-	return (u[0] == 0xf0 && u[1] < 0x90) || (u[0] == 0xf4 && u[1] > 0x8f) ? 0 : 4;
-}
-
 static bool unexpected(struct scan *s, const char *at)
 {
-	bool bad = at < s->end && (unsigned char)*at >= 0x80 && !utf8_length(at, s->end);
+	bool bad = at < s->end && (unsigned char)*at >= 0x80 && !utf8_sequence(at, s->end);
 
-	return fail(s, bad ? EVENT_NOT_UTF8 : EVENT_NOT_JSON, at);
-}
-
-static int hex4(const char *p, const char *end)
-{
-	int v = 0;
-
-	if (end - p < 4)
-		return -1;
-	for (int i = 0; i < 4; i++) {
-		int d = g_ascii_xdigit_value(p[i]);
-
-		if (d < 0)
-			return -1;
-		v = v << 4 | d;
-	}
-	return v;
-}
-
-/* Length of the escape at p (a backslash) and its code point; 0: no valid escape. */
-static unsigned escape(const char *p, const char *end, uint32_t *code)
-{
-	static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
-	const char *at;
-	int hi, lo;
-
-	if (end - p < 2)
-		return 0;
-	if (p[1] != 'u') {
-		at = p[1] ? strchr(from, p[1]) : NULL;
-		*code = at ? (uint32_t)to[at - from] : 0;
-		return at ? 2 : 0;
-	}
-	hi = hex4(p + 2, end);
-	if (hi < 0 || (hi >= 0xdc00 && hi <= 0xdfff))
-		return 0;
-	*code = (uint32_t)hi;
-	if (hi < 0xd800 || hi > 0xdfff)
-		return 6;
-	if (end - p < 12 || p[6] != '\\' || p[7] != 'u')
-		return 0;
-	lo = hex4(p + 8, end);
-	if (lo < 0xdc00 || lo > 0xdfff)
-		return 0;
-	*code = 0x10000 + (((uint32_t)hi & 0x3ff) << 10 | ((uint32_t)lo & 0x3ff));
-	return 12;
-}
-
-/* From s->p, inside the quotes; afterwards behind the closing one.  Out of line, so
- * that the common case below needs no frame. */
-__attribute__((noinline)) static bool string_rest(struct scan *s, struct quoted *ret)
-{
-	const char *from = s->p, *p = from;
-	uint32_t code;
-	unsigned n;
-
-	*ret = (struct quoted){.ascii = true};
-	for (;;) {
-		p = plain_end(p, s->end);
-		if (p == s->end)
-			return fail(s, EVENT_NOT_JSON, p);
-		if (*p == '"')
-			break;
-		if (*p == '\\') {
-			n = escape(p, s->end, &code);
-			if (!n)
-				return fail(s, EVENT_NOT_JSON, p);
-			ret->escaped = true;
-			ret->ascii &= code < 0x80;
-			ret->nul |= code == 0;
-		} else if ((unsigned char)*p < 0x80) {
-			return fail(s, EVENT_NOT_JSON, p);
-		} else {
-			n = utf8_length(p, s->end);
-			if (!n)
-				return fail(s, EVENT_NOT_UTF8, p);
-			ret->ascii = false;
-		}
-		p += n;
-	}
-	ret->raw = (struct str){from, (uint32_t)(p - from)};
-	s->p = p + 1;
-	return true;
-}
-
-/* s->p stands on the opening quote.  Most strings are short and plain: one look. */
-static inline bool string(struct scan *s, struct quoted *ret)
-{
-	s->p++;
-#ifdef __SSE2__
-	if (s->end - s->p >= 16) {
-		unsigned hit = special16(s->p), n;
-
-		n = hit ? (unsigned)__builtin_ctz(hit) : 0;
-		if (hit && s->p[n] == '"') {
-			*ret = (struct quoted){{s->p, n}, false, false, true};
-			s->p += n + 1;
-			return true;
-		}
-	}
-#endif
-	return string_rest(s, ret);
-}
-
-/* The string's own bytes: unescaped text is never longer than the escaped. */
-static bool unescape(struct scan *s, const struct quoted *t, struct str *ret)
-{
-	const char *p = t->raw.p, *end = p + t->raw.len;
-	char *out = arena_alloc(s->arena, t->raw.len);
-	uint32_t n = 0, code = 0;
-
-	if (!out)
-		return fail(s, EVENT_TOO_LARGE, p);
-	while (p < end) {
-		if (*p != '\\') {
-			out[n++] = *p++;
-			continue;
-		}
-		p += escape(p, end, &code);
-		n += (uint32_t)g_unichar_to_utf8(code, out + n);
-	}
-	*ret = (struct str){out, n};
-	return true;
+	return scan_fail(s, bad ? EVENT_NOT_UTF8 : EVENT_NOT_JSON, at);
 }
 
 static bool literal(struct scan *s, struct str word)
@@ -300,14 +108,14 @@ static inline bool member(struct scan *s, const struct scan_node *node)
 
 	if (s->p == s->end || *s->p != '"')
 		return unexpected(s, s->p);
-	if (!string(s, &key))
+	if (!quoted_scan(s, &key))
 		return false;
 	if (key.nul)
-		return fail(s, EVENT_NOT_JSON, at);
+		return scan_fail(s, EVENT_NOT_JSON, at);
 	if (++s->keys > s->keys_max)
-		return fail(s, EVENT_TOO_MANY_KEYS, at);
+		return scan_fail(s, EVENT_TOO_MANY_KEYS, at);
 	if (node && node->n) {
-		if (key.escaped && !unescape(s, &key, &key.raw))
+		if (key.escaped && !quoted_unescape(s, &key, &key.raw))
 			return false;
 		if (node->lens >> (key.raw.len & 63) & 1)
 			child = scan_child(node, key.raw);
@@ -320,7 +128,7 @@ static inline bool member(struct scan *s, const struct scan_node *node)
 		return scan_value(s, child);
 	s->p = skip_space(s->p, s->end);
 	if (s->p < s->end && *s->p == '"')	/* most unwanted values */
-		return string(s, &key);
+		return quoted_scan(s, &key);
 	return any_value(s, NULL, NULL);
 }
 
@@ -351,7 +159,7 @@ bool scan_item(struct scan *s, uint32_t *n)
 		if (s->p == s->end || *s->p != '[')
 			return unexpected(s, s->p);
 		if (++s->depth > s->depth_max)
-			return fail(s, EVENT_TOO_DEEP, s->p);
+			return scan_fail(s, EVENT_TOO_DEEP, s->p);
 		s->p = skip_space(s->p + 1, s->end);
 	}
 	if (s->p < s->end && *s->p == ']') {
@@ -380,11 +188,11 @@ static bool text_value(struct scan *s, struct value *out)
 {
 	struct quoted t;
 
-	if (!string(s, &t))
+	if (!quoted_scan(s, &t))
 		return false;
 	if (!out)
 		return true;
-	if (t.escaped && !unescape(s, &t, &t.raw))
+	if (t.escaped && !quoted_unescape(s, &t, &t.raw))
 		return false;
 	*out = (struct value){.tag = VALUE_STRING, .flags = t.ascii ? VALUE_ASCII : 0,
 		.len = t.raw.len, .s = t.raw.p};
@@ -401,7 +209,7 @@ static bool composite(struct scan *s, const struct scan_node *node, struct value
 	const char *from = s->p;
 
 	if (*from == '{' && ++s->depth > s->depth_max)
-		return fail(s, EVENT_TOO_DEEP, from);
+		return scan_fail(s, EVENT_TOO_DEEP, from);
 	if (*from == '{' ? !object(s, node) : !array(s))
 		return false;
 	if (*from == '{')
@@ -417,7 +225,7 @@ static bool any_value(struct scan *s, const struct scan_node *node, struct value
 	bool yes;
 
 	if (s->p == s->end)
-		return fail(s, EVENT_NOT_JSON, s->p);
+		return scan_fail(s, EVENT_NOT_JSON, s->p);
 	switch (*s->p) {
 	case '{':
 	case '[':

@@ -50,6 +50,12 @@ struct scan {
 	enum event_refusal refusal;	/* p stands at the offending byte */
 };
 
+static inline bool scan_fail(struct scan *s, enum event_refusal why, const char *at)
+{
+	s->refusal = why;
+	s->p = at;
+	return false;
+}
 /* Starts over `text`.  False (EVENT_TOO_LARGE) when the limits or the arena say no. */
 bool scan_init(struct scan *, struct str text, const struct event_limits *,
     struct arena *);
