@@ -17,7 +17,8 @@ struct rule_file {
 	const struct rule_text *text;
 	const struct yaml *root;	/* NULL: no YAML */
 	struct file_keys keys;
-	const struct yaml *rule, *pipeline, *step;	/* defaults, the directory's merged in */
+	/* defaults, the directory's merged in */
+	const struct yaml *rule, *pipeline, *step;
 	struct value	 vars;
 };
 struct build {
@@ -38,13 +39,14 @@ struct reading {
 	struct rule_keys k;
 	struct rule	*r;
 	struct names	 names;		/* of the rule's expressions; `allowed` varies */
-	unsigned	 when_seen, seen;	/* NAME_ bits of when and recover; of anything */
+	unsigned	 when_seen;	/* NAME_ bits of when and recover */
+	unsigned	 seen;		/* ... of anything */
 	GArray		*reads;		/* of uint32_t */
 };
 
 /* Reads one merged map into *r; `name` has its bundle's prefix. */
-void rule_read(struct build *, struct rule_file *, const struct yaml *map, struct str name,
-    struct rule *r);
+void rule_read(struct build *, struct rule_file *, const struct yaml *map,
+    struct str name, struct rule *r);
 /* The rule's defaults without the keys that its kind does not have. */
 const struct yaml *rule_defaults(struct load *, const struct yaml *defaults,
     const struct yaml *rule);

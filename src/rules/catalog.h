@@ -28,7 +28,7 @@ struct catalog {
 	uint32_t	 kinds_n;
 	struct catalog_instance *instances;
 	uint32_t	 instances_n;
-	bool		 configured;	/* instances are known: unknown names are errors */
+	bool		 configured;	/* unknown names of instances are errors */
 };
 const struct catalog_instance *catalog_find(const struct catalog *, enum catalog_what,
     struct str name);

@@ -20,7 +20,7 @@
 struct field {
 	const char	*name;
 	unsigned	 min, max;
-	const char	*words;		/* names of min, min + 1, ..., three letters each */
+	const char	*words;		/* names from min on, three letters each */
 };
 static const struct field fields[] = {
 	{"minute", 0, 59, NULL}, {"hour", 0, 23, NULL}, {"day of month", 1, 31, NULL},
@@ -94,13 +94,15 @@ static bool read_number(struct parser *p, unsigned *ret)
 	while (g_ascii_isdigit(peek(p)) && p->i - start < 4)
 		n = n * 10 + (unsigned)(p->s.p[p->i++] - '0');
 	if (p->i == start && peek(p))
-		return fail(p, start, "'%c' does not belong into a %s: expected numbers, '*', '-',"
-		    " ',' and '/'", peek(p), p->f->name);
+		return fail(p, start,
+		    "'%c' does not belong into a %s: expected numbers, '*', '-',"
+		    " ',' and '/'",
+		    peek(p), p->f->name);
 	if (p->i == start)
 		return fail(p, start, "the %s is cut off", p->f->name);
 	if (n < p->f->min || n > p->f->max)
-		return fail(p, start, "%s %u is out of range: expected %u-%u", p->f->name, n,
-		    p->f->min, p->f->max);
+		return fail(p, start, "%s %u is out of range: expected %u-%u", p->f->name,
+		    n, p->f->min, p->f->max);
 	*ret = n;
 	return true;
 }
@@ -113,8 +115,8 @@ static bool read_step(struct parser *p, unsigned *ret)
 	while (g_ascii_isdigit(peek(p)) && p->i - start < 4)
 		n = n * 10 + (unsigned)(p->s.p[p->i++] - '0');
 	if (n == 0 || n > p->f->max)
-		return fail(p, start, "a step of the %s is a number from 1 to %u", p->f->name,
-		    p->f->max);
+		return fail(p, start, "a step of the %s is a number from 1 to %u",
+		    p->f->name, p->f->max);
 	*ret = n;
 	return true;
 }
@@ -136,13 +138,15 @@ static bool read_part(struct parser *p, uint64_t *bits)
 		if (!read_number(p, &b))
 			return false;
 		if (b < a)
-			return fail(p, start, "the range of the %s goes backwards", p->f->name);
+			return fail(
+			    p, start, "the range of the %s goes backwards", p->f->name);
 		range = true;
 	} else {
 		b = a;
 	}
 	if (peek(p) == '/' && !range)
-		return fail(p, start, "a step needs a range: write %u-%u/...", a, p->f->max);
+		return fail(
+		    p, start, "a step needs a range: write %u-%u/...", a, p->f->max);
 	if (peek(p) == '/' && !read_step(p, &step))
 		return false;
 	for (; a <= b; a += step)
@@ -158,8 +162,10 @@ static bool read_field(struct parser *p, uint64_t *bits, bool *star, bool *stepp
 		p->i++;
 	start = p->i;
 	if (!peek(p))
-		return fail(p, p->i, "the %s is missing: expected five fields, minute hour"
-		    " day-of-month month day-of-week", p->f->name);
+		return fail(p, p->i,
+		    "the %s is missing: expected five fields, minute hour"
+		    " day-of-month month day-of-week",
+		    p->f->name);
 	for (*bits = 0;; p->i++) {
 		if (!read_part(p, bits))
 			return false;
@@ -167,8 +173,10 @@ static bool read_field(struct parser *p, uint64_t *bits, bool *star, bool *stepp
 			break;
 	}
 	if (peek(p) && !is_blank(peek(p)))
-		return fail(p, p->i, "'%c' does not belong into a %s: expected numbers, '*', '-',"
-		    " ',' and '/'", peek(p), p->f->name);
+		return fail(p, p->i,
+		    "'%c' does not belong into a %s: expected numbers, '*', '-',"
+		    " ',' and '/'",
+		    peek(p), p->f->name);
 	*star = memchr(p->s.p + start, '*', p->i - start) != NULL;
 	*stepped = memchr(p->s.p + start, '/', p->i - start) != NULL;
 	return true;
@@ -201,7 +209,8 @@ bool cron_parse(struct str s, struct cron *ret, struct err *err)
 	if (peek(&p) == '@')
 		return read_macro(&p, ret);
 	if (str_starts(s, STR("TZ=")) || str_starts(s, STR("CRON_TZ=")))
-		return fail(&p, 0, "a zone does not belong into the line: use 'timezone'");
+		return fail(
+		    &p, 0, "a zone does not belong into the line: use 'timezone'");
 	for (int k = 0; k < 5; k++) {
 		p.f = &fields[k];
 		if (!read_field(&p, &bits[k], &star[k], &stepped[k]))
@@ -210,7 +219,8 @@ bool cron_parse(struct str s, struct cron *ret, struct err *err)
 	while (is_blank(peek(&p)))
 		p.i++;
 	if (peek(&p))
-		return fail(&p, p.i, "expected five fields, found more: there are no seconds and no"
+		return fail(&p, p.i,
+		    "expected five fields, found more: there are no seconds and no"
 		    " years");
 	*ret = (struct cron){
 		.minutes = bits[0], .hours = (uint32_t)bits[1], .days = (uint32_t)bits[2],
@@ -250,7 +260,8 @@ static int up_in_day(const struct cron *c, int m)
 		uint64_t left = c->minutes >> (h == m / 60 ? m % 60 : 0);
 
 		if ((c->hours >> h & 1) && left)
-			return h * 60 + (h == m / 60 ? m % 60 : 0) + __builtin_ctzll(left);
+			return h * 60 + (h == m / 60 ? m % 60 : 0) +
+			    __builtin_ctzll(left);
 	}
 	return -1;
 }

@@ -131,7 +131,8 @@ static void count(struct dispatch *d, struct counts *c, const struct selector *s
 	bool fresh;
 
 	for (uint32_t i = 0; i < n; i++) {
-		find_or_add(c->seen, (struct key){group, v[i].field, v[i].text}, 1, c->arena, &fresh);
+		find_or_add(c->seen, (struct key){group, v[i].field, v[i].text}, 1,
+		    c->arena, &fresh);
 		*count_of(c, group, v[i].field) += fresh;
 	}
 }
@@ -206,7 +207,8 @@ static void take(struct hits *h, const struct bucket *b)
 
 	h->buckets += b && b->n;
 	for (uint32_t i = 0; b && i < b->n; i++) {
-		const struct selector *s = &h->rules[b->v[i].rule].selectors[b->v[i].selector];
+		const struct selector *s =
+		    &h->rules[b->v[i].rule].selectors[b->v[i].selector];
 		void *v;
 
 		if ((s->source && s->source != e->via) || (e->retained && !s->retained) ||
@@ -214,7 +216,7 @@ static void take(struct hits *h, const struct bucket *b)
 			continue;
 		v = arena_grow(h->arena, h->v, h->n, &h->cap, sizeof *h->v);
 		if (!v)
-			return;		/* past the turn's memory: the turn notices itself */
+			return; /* past the turn's memory: the turn notices itself */
 		h->v = v;
 		h->v[h->n++] = b->v[i];
 	}

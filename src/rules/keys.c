@@ -9,33 +9,33 @@
 #define DAY (24 * HOUR)
 #define EVER (36500 * DAY)		/* upper bound of every duration */
 
-#define LATER(s, name, doc) \
-	{ name, OPT_NODE, OPT_LATER, NULL, 0, 0, NULL, offsetof(struct s, later), NULL, doc }
-#define TEXT(s, name, field, doc) \
-	{ name, OPT_STR, 0, NULL, 0, 0, NULL, offsetof(struct s, field), NULL, doc }
-#define NEED(s, name, field, doc) \
-	{ name, OPT_STR, OPT_REQUIRED, NULL, 0, 0, NULL, offsetof(struct s, field), NULL, doc }
-#define NODE(s, name, field, sub, doc) \
-	{ name, OPT_NODE, 0, NULL, 0, 0, NULL, offsetof(struct s, field), sub, doc }
-#define EXPR(s, name, field, doc) \
-	{ name, OPT_NODE, OPT_EXPR, NULL, 0, 0, NULL, offsetof(struct s, field), NULL, doc }
-#define SPAN(s, name, field, fallback, doc) \
-	{ name, OPT_DURATION, 0, fallback, 0, EVER, NULL, offsetof(struct s, field), NULL, doc }
-#define TIME(s, name, field, min, doc) \
-	{ name, OPT_DURATION, 0, NULL, min, EVER, NULL, offsetof(struct s, field), NULL, doc }
-#define WORD(s, name, field, fallback, words, doc) \
-	{ name, OPT_ENUM, 0, fallback, 0, 0, words, offsetof(struct s, field), NULL, doc }
-#define COUNT(s, name, field, fallback, min, max, doc) \
-	{ name, OPT_INT, 0, fallback, min, max, NULL, offsetof(struct s, field), NULL, doc }
-#define END { NULL, OPT_STR, 0, NULL, 0, 0, NULL, 0, NULL, NULL }
+/* NODE and below: struct, key, member, ..., doc. */
+#define ROW(s, key, kind, field, text, ...) \
+	{ .name = key, .type = kind, .offset = offsetof(struct s, field), .doc = text, \
+	    __VA_ARGS__ }
+#define LATER(s, key, doc) ROW(s, key, OPT_NODE, later, doc, .flags = OPT_LATER)
+#define NODE(s, key, field, rows, doc) ROW(s, key, OPT_NODE, field, doc, .sub = rows)
+#define EXPR(s, key, field, doc) ROW(s, key, OPT_NODE, field, doc, .flags = OPT_EXPR)
+#define TEXT(s, key, field, doc) ROW(s, key, OPT_STR, field, doc, .flags = 0)
+#define NEED(s, key, field, doc) ROW(s, key, OPT_STR, field, doc, .flags = OPT_REQUIRED)
+#define SPAN(s, key, field, value, doc) \
+	ROW(s, key, OPT_DURATION, field, doc, .fallback = value, .max = EVER)
+#define TIME(s, key, field, least, doc) \
+	ROW(s, key, OPT_DURATION, field, doc, .min = least, .max = EVER)
+#define WORD(s, key, field, value, list, doc) \
+	ROW(s, key, OPT_ENUM, field, doc, .fallback = value, .words = list)
+#define COUNT(s, key, field, value, least, most, doc) \
+	ROW(s, key, OPT_INT, field, doc, .fallback = value, .min = least, .max = most)
+#define MAP(key, rows, text) { .name = key, .type = OPT_MAP, .sub = rows, .doc = text }
+#define END { .name = NULL }
 
 const struct option file_options[] = {
 	NODE(file_keys, "rules", rules, rule_options, "the rules of this file"),
 	NODE(file_keys, "pipelines", pipelines, pipeline_options,
 	    "the pipelines that rules start"),
 	NODE(file_keys, "defaults", defaults, defaults_options,
-	    "keys that every rule, pipeline or step of this file takes unless it says otherwise"
-	    "; those of a file named defaults.yaml hold for its directory"),
+	    "keys that every rule, pipeline or step of this file takes unless it says"
+	    " otherwise; those of a file named defaults.yaml hold for its directory"),
 	NODE(file_keys, "vars", vars, NULL,
 	    "constants that expressions of this file's rules read as vars.NAME"),
 	LATER(file_keys, "components", "steps to be used by name"),
@@ -47,7 +47,8 @@ const struct option file_options[] = {
 
 const struct option defaults_options[] = {
 	NODE(defaults_keys, "rule", rule, rule_options, "defaults of rules"),
-	NODE(defaults_keys, "pipeline", pipeline, pipeline_options, "defaults of pipelines"),
+	NODE(defaults_keys, "pipeline", pipeline, pipeline_options,
+	    "defaults of pipelines"),
 	NODE(defaults_keys, "step", step, step_options, "defaults of steps"),
 	END
 };
@@ -55,7 +56,7 @@ const struct option defaults_options[] = {
 const struct option rule_options[] = {
 	NEED(rule_keys, "name", name, "name of the rule, unique in its directory"),
 	TEXT(rule_keys, "uid", uid,
-	    "identity of the rule's state, default its name: keeps the state across a rename"),
+	    "identity of the rule's state, default its name: survives a rename"),
 	TEXT(rule_keys, "description", description, "what the rule is for"),
 	TEXT(rule_keys, "owner", owner, "who is responsible"),
 	NODE(rule_keys, "labels", labels, NULL, "map of free text labels"),
@@ -66,16 +67,18 @@ const struct option rule_options[] = {
 	EXPR(rule_keys, "model", model,
 	    "template of the model's name; default the pipeline's model"),
 	NODE(rule_keys, "signals", signals, signal_options,
-	    "named measures over the events; with them the rule fires on the rising edge"),
+	    "named measures over the events; with them a rule fires on the rising edge"),
 	EXPR(rule_keys, "when", when, "the condition; a rule fires only on true"),
-	SPAN(rule_keys, "for", for_ms, "0", "how long the condition must hold (signal rules)"),
+	SPAN(rule_keys, "for", for_ms, "0",
+	    "how long the condition must hold (signal rules)"),
 	SPAN(rule_keys, "keep_firing_for", keep_ms, "0",
 	    "how long an episode outlives its condition (signal rules)"),
 	EXPR(rule_keys, "recover", recover,
 	    "the condition that ends an episode, default not 'when' (signal rules)"),
 	SPAN(rule_keys, "refire", refire_ms, "0",
 	    "fire again that often while the episode lasts; 0: once (signal rules)"),
-	SPAN(rule_keys, "cooldown", cooldown_ms, "0", "no second firing of a key within this"),
+	SPAN(rule_keys, "cooldown", cooldown_ms, "0",
+	    "no second firing of a key within this"),
 	NODE(rule_keys, "dedupe", dedupe, dedupe_options,
 	    "one firing per value of an expression (event rules)"),
 	NODE(rule_keys, "schedule", schedule, schedule_options,
@@ -93,12 +96,13 @@ const struct option rule_options[] = {
 	    " rules); drop: it is not (default of the others)"),
 	COUNT(rule_keys, "max_keys", max_keys, "10000", 1, 1000000,
 	    "keys with state at most; new ones are refused then"),
-	SPAN(rule_keys, "key_ttl", key_ttl_ms, "30d", "an idle key's state is kept that long"),
+	SPAN(rule_keys, "key_ttl", key_ttl_ms, "30d",
+	    "an idle key's state is kept that long"),
 	SPAN(rule_keys, "every", every_ms, "0",
 	    "evaluate again that often, for conditions that read now (signal rules)"),
 	NODE(rule_keys, "backoff", backoff, backoff_options,
-	    "off, or the wait after a failed or rejected run, doubling; default on for signal"
-	    " rules, off for the others"),
+	    "off, or the wait after a failed or rejected run, doubling; default on for"
+	    " signal rules, off for the others"),
 	LATER(rule_keys, "coalesce", "one run for a burst of events"),
 	LATER(rule_keys, "breaker", "stop firing after runs that failed"),
 	LATER(rule_keys, "budget", "account that the runs are charged to"),
@@ -114,25 +118,25 @@ const struct option rule_options[] = {
 };
 
 const struct option dedupe_options[] = {
-	{ "key", OPT_NODE, OPT_REQUIRED | OPT_EXPR, NULL, 0, 0, NULL,
-	    offsetof(struct dedupe_keys, key), NULL, "expression of the value" },
-	{ "for", OPT_DURATION, OPT_REQUIRED, NULL, 1, EVER, NULL,
-	    offsetof(struct dedupe_keys, for_ms), NULL, "how long a value is remembered" },
+	ROW(dedupe_keys, "key", OPT_NODE, key, "expression of the value",
+	    .flags = OPT_REQUIRED | OPT_EXPR),
+	ROW(dedupe_keys, "for", OPT_DURATION, for_ms, "how long a value is remembered",
+	    .flags = OPT_REQUIRED, .min = 1, .max = EVER),
 	END
 };
 
 const struct option backoff_options[] = {
-	{ "initial", OPT_DURATION, 0, "5m", SECOND, EVER, NULL,
-	    offsetof(struct backoff_keys, initial_ms), NULL, "the first wait" },
-	{ "max", OPT_DURATION, 0, "24h", SECOND, EVER, NULL,
-	    offsetof(struct backoff_keys, max_ms), NULL, "the longest wait" },
+	ROW(backoff_keys, "initial", OPT_DURATION, initial_ms, "the first wait",
+	    .fallback = "5m", .min = SECOND, .max = EVER),
+	ROW(backoff_keys, "max", OPT_DURATION, max_ms, "the longest wait",
+	    .fallback = "24h", .min = SECOND, .max = EVER),
 	END
 };
 
 const struct option run_options[] = {
 	NEED(run_keys, "pipeline", pipeline, "name of the pipeline"),
-	{ "params", OPT_NODE, OPT_EXPR, NULL, 0, 0, NULL, offsetof(struct run_keys, params),
-	    NULL, "its parameters; strings may hold ${expressions}" },
+	EXPR(run_keys, "params", params,
+	    "its parameters; strings may hold ${expressions}"),
 	END
 };
 
@@ -146,9 +150,8 @@ const struct option selector_options[] = {
 	    "timestamp to use as event time; default event.time"),
 	SPAN(selector_keys, "lateness", lateness_ms, "0",
 	    "how far events may be out of order"),
-	{ "retained", OPT_BOOL, 0, "false", 0, 0, NULL,
-	    offsetof(struct selector_keys, retained), NULL,
-	    "retained MQTT messages count too" },
+	ROW(selector_keys, "retained", OPT_BOOL, retained,
+	    "retained MQTT messages count too", .fallback = "false"),
 	LATER(selector_keys, "stale_after", "when missing events are noticed"),
 	END
 };
@@ -170,7 +173,7 @@ const struct option signal_options[] = {
 	COUNT(signal_keys, "max_samples", max_samples, NULL, 1, 1000000,
 	    "samples kept with resolution: exact, default 10,000"),
 	TEXT(signal_keys, "timezone", timezone,
-	    "tumbling windows are aligned to this zone's midnight (zones with one offset)"),
+	    "align tumbling windows to this zone's midnight (zones with one offset)"),
 	SPAN(signal_keys, "offset", offset_ms, "0", "shift of tumbling windows"),
 	LATER(signal_keys, "every", "hopping windows"),
 	LATER(signal_keys, "session", "windows that end with a pause"),
@@ -185,7 +188,8 @@ const struct option signal_options[] = {
 
 const struct option schedule_options[] = {
 	TEXT(schedule_keys, "cron", cron, "five fields or @daily and its like"),
-	TIME(schedule_keys, "every", every_ms, SECOND, "interval, counted from the epoch"),
+	TIME(schedule_keys, "every", every_ms, SECOND,
+	    "interval, counted from the epoch"),
 	TEXT(schedule_keys, "timezone", timezone, "IANA zone of cron, default UTC"),
 	SPAN(schedule_keys, "jitter", jitter_ms, "0",
 	    "start up to this much later, stable per rule and due time"),
@@ -208,27 +212,26 @@ static const struct option concurrency_options[] = {
 	    "runs of the pipeline at a time; 0: any number"),
 	COUNT(pipeline_keys, "per_key", concurrency.per_key, "0", 0, 100000,
 	    "runs of one key at a time; 0: any number"),
-	WORD(pipeline_keys, "on_limit", concurrency.on_limit, "queue", "queue|skip|replace",
-	    "what a run over the limit does"),
+	WORD(pipeline_keys, "on_limit", concurrency.on_limit, "queue",
+	    "queue|skip|replace", "what a run over the limit does"),
 	COUNT(pipeline_keys, "queue", concurrency.queue, "100", 1, 100,
 	    "runs that wait at most; more are skipped"),
 	END
 };
 
 const struct option pipeline_options[] = {
-	NEED(pipeline_keys, "name", name, "name of the pipeline, unique in its directory"),
+	NEED(pipeline_keys, "name", name,
+	    "name of the pipeline, unique in its directory"),
 	TEXT(pipeline_keys, "description", description, "what the pipeline does"),
 	TEXT(pipeline_keys, "owner", owner, "who is responsible"),
 	EXPR(pipeline_keys, "model", model,
 	    "template of the name of the model that it trains"),
 	TEXT(pipeline_keys, "dir", dir,
 	    "working directory of its steps, default the rule file's directory"),
-	{ "code", OPT_MAP, 0, NULL, 0, 0, NULL, 0, code_options,
-	    "the repository whose commit each run records" },
+	MAP("code", code_options, "the repository whose commit each run records"),
 	NODE(pipeline_keys, "params", params, param_options,
 	    "parameters: NAME: default, or NAME: {type, default, ...}"),
-	{ "concurrency", OPT_MAP, 0, NULL, 0, 0, NULL, 0, concurrency_options,
-	    "how many runs at a time" },
+	MAP("concurrency", concurrency_options, "how many runs at a time"),
 	SPAN(pipeline_keys, "timeout", timeout_ms, "0", "longest run; 0: any"),
 	SPAN(pipeline_keys, "pending_timeout", pending_ms, "0",
 	    "a run that could not start within this fails; 0: it waits"),
@@ -279,7 +282,7 @@ const struct option step_options[] = {
 	NODE(step_keys, "env", env, NULL, "environment, over the pipeline's"),
 	EXPR(step_keys, "gate", gate,
 	    "condition instead of work: false ends the run with outcome rejected"),
-	{ "retry", OPT_MAP, 0, NULL, 0, 0, NULL, 0, retry_options, "more than one attempt" },
+	MAP("retry", retry_options, "more than one attempt"),
 	SPAN(step_keys, "timeout", timeout_ms, "0", "longest attempt; 0: any"),
 	WORD(step_keys, "on_failure", on_failure, "stop", "stop|continue",
 	    "continue: the run goes on without it"),

@@ -19,7 +19,8 @@ struct rule_keys {
 	const struct yaml *labels, *on, *key, *model, *signals, *when, *recover;
 	const struct yaml *dedupe, *schedule, *run, *backoff, *later;
 	int64_t		 for_ms, keep_ms, refire_ms, cooldown_ms, every_ms;
-	int64_t		 mode, on_nodata, on_error, on_suppressed;	/* on_suppressed 0: unset */
+	int64_t		 mode, on_nodata, on_error;
+	int64_t		 on_suppressed;	/* 0: unset */
 	int64_t		 max_keys, key_ttl_ms;
 };
 struct dedupe_keys {

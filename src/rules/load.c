@@ -49,9 +49,10 @@ bool load_name(struct load *ld, const struct yaml *at, struct str name, const ch
 		ok = g_ascii_isalnum(name.p[i]) || name.p[i] == '_' ||
 		    (i > 0 && (name.p[i] == '-' || name.p[i] == '.'));
 	if (!ok)
-		BAD(ld, at, "bad %s name '%.*s': expected letters, digits, '_', '-' and '.',"
-		    " not beginning with '-' or '.', at most %d bytes", what, STR_ARG(name),
-		    NAME_BYTES);
+		BAD(ld, at,
+		    "bad %s name '%.*s': expected letters, digits, '_', '-' and '.',"
+		    " not beginning with '-' or '.', at most %d bytes",
+		    what, STR_ARG(name), NAME_BYTES);
 	return ok;
 }
 

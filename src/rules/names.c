@@ -12,7 +12,13 @@
 #include "rules/names_check.h"
 
 #define RUN_FACT "id|state|outcome|created|finished|params"
+#define TRIGGER "rule|decision|events|time|actor"
 #define MODEL_FACT "version|run|since|metrics|baseline"
+
+/* Keywords, and the names that CEL's own functions begin with. */
+#define CEL_WORDS "true|false|null|in|as|break|const|continue|else|for|function|if|" \
+	"import|let|loop|package|namespace|return|var|void|while|cel|math|strings|sets|" \
+	"optional"
 
 static const struct name_row rule_vars[] = {
 	{"event", NAME_EVENT, EXPR_DYN, UINT32_MAX, NULL},
@@ -28,7 +34,7 @@ static const struct name_row rule_vars[] = {
 };
 static const struct name_row pipeline_vars[] = {
 	{"params", NAME_PARAMS, EXPR_DYN, PVAR_PARAMS, NULL},
-	{"trigger", NAME_TRIGGER, EXPR_DYN, PVAR_TRIGGER, "rule|decision|events|time|actor"},
+	{"trigger", NAME_TRIGGER, EXPR_DYN, PVAR_TRIGGER, TRIGGER},
 	{"steps", NAME_STEPS, EXPR_DYN, PVAR_STEPS, NULL},
 	{"run", NAME_RUN, EXPR_DYN, PVAR_RUN, "id|pipeline|key|created"},
 	{"champion", NAME_MODEL, EXPR_DYN, PVAR_CHAMPION, MODEL_FACT},
@@ -47,12 +53,14 @@ static bool resolve_event(struct names *nm, const struct str *path, uint32_t n,
 
 	nm->seen |= NAME_EVENT;
 	if (event && n < 2)
-		names_tell(nm, path, 1, "'event' has no value of its own: read a member, as"
+		names_tell(nm, path, 1,
+		    "'event' has no value of its own: read a member, as"
 		    " event.subject");
 	else
 		slot = plan_add(nm->plan, path + skip, used - skip);
 	if (slot == UINT32_MAX) {
-		names_tell(nm, path, n, "too many different members of events are read, at most %d",
+		names_tell(nm, path, n,
+		    "too many different members of events are read, at most %d",
 		    PLAN_PATHS_MAX);
 		slot = 0;
 	}
@@ -60,7 +68,8 @@ static bool resolve_event(struct names *nm, const struct str *path, uint32_t n,
 	return true;
 }
 
-static const struct name_row *row_of(const struct name_row *rows, uint32_t n, struct str name)
+static const struct name_row *row_of(
+    const struct name_row *rows, uint32_t n, struct str name)
 {
 	for (uint32_t i = 0; i < n; i++)
 		if (str_is(str_of(rows[i].name), name))
@@ -69,15 +78,17 @@ static const struct name_row *row_of(const struct name_row *rows, uint32_t n, st
 }
 
 /* A known name: notes that it is read, complains where it can't be. */
-static void resolve_row(struct names *nm, const struct name_row *row, const struct str *path,
-    uint32_t n, struct expr_ref *ret)
+static void resolve_row(struct names *nm, const struct name_row *row,
+    const struct str *path, uint32_t n, struct expr_ref *ret)
 {
 	*ret = (struct expr_ref){EXPR_VAR, row->input, 1};
 	nm->seen |= row->bit;
 	if (!(nm->allowed & row->bit))
-		names_tell(nm, path, 1, "'%s' can't be read in '%s'", row->name, nm->where);
+		names_tell(
+		    nm, path, 1, "'%s' can't be read in '%s'", row->name, nm->where);
 	else if (row->bit == NAME_MODEL && nm->no_model)
-		names_tell(nm, path, 1, "'%s' can't be known here: %s", row->name, nm->no_model);
+		names_tell(
+		    nm, path, 1, "'%s' can't be known here: %s", row->name, nm->no_model);
 	else if (row->bit == NAME_VARS)
 		check_vars(nm, path, n);
 	else if (row->bit == NAME_PARAMS)
@@ -88,7 +99,8 @@ static void resolve_row(struct names *nm, const struct name_row *row, const stru
 		check_member(nm, row, path, n);
 }
 
-static bool resolve_rule(void *ctx, const struct str *path, uint32_t n, struct expr_ref *ret)
+static bool resolve_rule(
+    void *ctx, const struct str *path, uint32_t n, struct expr_ref *ret)
 {
 	struct names *nm = ctx;
 	const struct name_row *row = row_of(rule_vars, G_N_ELEMENTS(rule_vars), path[0]);
@@ -117,13 +129,16 @@ static bool resolve_pipeline(void *ctx, const struct str *path, uint32_t n,
     struct expr_ref *ret)
 {
 	struct names *nm = ctx;
-	const struct name_row *row = row_of(pipeline_vars, G_N_ELEMENTS(pipeline_vars), path[0]);
+	const struct name_row *row = row_of(
+	    pipeline_vars, G_N_ELEMENTS(pipeline_vars), path[0]);
 
 	if (row)
 		resolve_row(nm, row, path, n, ret);
 	else if (row_of(rule_vars, G_N_ELEMENTS(rule_vars), path[0]))
-		names_tell(nm, path, 1, "'%.*s' is known to rules only: pass it to the pipeline as a"
-		    " parameter", STR_ARG(path[0]));
+		names_tell(nm, path, 1,
+		    "'%.*s' is known to rules only: pass it to the pipeline as a"
+		    " parameter",
+		    STR_ARG(path[0]));
 	else
 		return false;
 	if (!row)
@@ -138,8 +153,8 @@ static void names_add(struct names *nm, struct str word, enum expr_type type)
 	nm->types[nm->env.names_n++] = type;
 }
 
-static void names_init(struct names *nm, expr_resolve_f resolve, const struct name_row *rows,
-    uint32_t n)
+static void names_init(
+    struct names *nm, expr_resolve_f resolve, const struct name_row *rows, uint32_t n)
 {
 	nm->env = (struct expr_env){
 		.resolve = resolve, .ctx = nm, .names = nm->words, .types = nm->types,
@@ -166,7 +181,5 @@ void names_pipeline(struct names *nm)
 bool names_reserved(struct str name)
 {
 	return row_of(rule_vars, G_N_ELEMENTS(rule_vars), name) != NULL ||
-	    str_is(name, STR("params")) || names_in(name, "true|false|null|in|as|break|const|"
-	    "continue|else|for|function|if|import|let|loop|package|namespace|return|var|void|"
-	    "while|cel|math|strings|sets|optional");
+	    str_is(name, STR("params")) || names_in(name, CEL_WORDS);
 }

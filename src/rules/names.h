@@ -33,7 +33,7 @@ struct names {
 	unsigned	 allowed, seen;	/* NAME_ bits */
 	const char	*where;		/* the key being compiled, for messages */
 	const struct yaml *node;	/* the scalar being compiled */
-	const char	*no_model;	/* why champion and candidate can't be known, or NULL */
+	const char	*no_model;	/* why champion can't be known, or NULL */
 	uint32_t	 told;		/* offset of the last complaint + 1 */
 	/* in rules */
 	struct plan	*plan;
@@ -57,7 +57,8 @@ struct names {
 void names_rule(struct names *);
 void names_pipeline(struct names *);
 /* NULL after an error; `node` NULL gives NULL and no error. */
-const struct prog *names_expr(struct names *, const struct yaml *node, enum expr_type want);
+const struct prog *names_expr(struct names *, const struct yaml *node,
+    enum expr_type want);
 const struct prog *names_template(struct names *, const struct yaml *node);
 /* A tree of templates; with `text` every scalar becomes a string. */
 bool names_tmpl(struct names *, const struct yaml *node, bool text, struct tmpl *ret);

@@ -83,7 +83,8 @@ void check_member(struct names *nm, const struct name_row *row,
 
 	if (n < 2 || !row->members || names_in(path[1], row->members))
 		return;
-	d = names_tell(nm, path, 2, "'%s' has no member '%.*s'", row->name, STR_ARG(path[1]));
+	d = names_tell(
+	    nm, path, 2, "'%s' has no member '%.*s'", row->name, STR_ARG(path[1]));
 	near_in(nm, d, path[1], row->members);
 }
 
@@ -124,7 +125,8 @@ void check_params(struct names *nm, const struct str *path, uint32_t n)
 	}
 	if (n < 2)
 		return;
-	d = names_tell(nm, path, 2, "the pipeline has no parameter '%.*s'", STR_ARG(path[1]));
+	d = names_tell(
+	    nm, path, 2, "the pipeline has no parameter '%.*s'", STR_ARG(path[1]));
 	load_near(nm->ld, d, path[1], known, known_n);
 }
 
@@ -134,22 +136,27 @@ void check_step(struct names *nm, const struct str *path, uint32_t n)
 	struct diag *d;
 
 	if (n < 2) {
-		names_tell(nm, path, n, "steps are read one by one, as steps.NAME.outputs");
+		names_tell(
+		    nm, path, n, "steps are read one by one, as steps.NAME.outputs");
 		return;
 	}
 	while (i < nm->steps_n && !str_is(nm->steps[i], path[1]))
 		i++;
 	if (i == nm->steps_n) {
-		d = names_tell(nm, path, 2, "the pipeline has no step '%.*s'", STR_ARG(path[1]));
+		d = names_tell(
+		    nm, path, 2, "the pipeline has no step '%.*s'", STR_ARG(path[1]));
 		load_near(nm->ld, d, path[1], nm->steps, nm->steps_n);
 	} else if (nm->done && !nm->done[i]) {
-		d = names_tell(nm, path, 2, "this step does not wait for '%.*s'", STR_ARG(path[1]));
+		d = names_tell(
+		    nm, path, 2, "this step does not wait for '%.*s'", STR_ARG(path[1]));
 		if (d)
-			diag_hint(nm->ld->diags, d, "add '%.*s' to needs", STR_ARG(path[1]));
+			diag_hint(
+			    nm->ld->diags, d, "add '%.*s' to needs", STR_ARG(path[1]));
 	} else if (n >= 3 && str_is(path[2], STR("items"))) {
 		names_tell(nm, path, 3, "'items' is not available in this version");
 	} else if (n >= 3 && !names_in(path[2], STEP_FACT)) {
-		d = names_tell(nm, path, 3, "a step has no member '%.*s'", STR_ARG(path[2]));
+		d = names_tell(
+		    nm, path, 3, "a step has no member '%.*s'", STR_ARG(path[2]));
 		near_in(nm, d, path[2], STEP_FACT);
 	}
 }
@@ -187,7 +194,8 @@ bool check_later(struct names *nm)
 		two[1] = (struct str){s.p + i, end - i};
 		if (!names_in(two[1], LATER_AGGREGATES))
 			continue;
-		names_tell(nm, two, 2, "'%.*s' is not available in this version", STR_ARG(two[1]));
+		names_tell(nm, two, 2, "'%.*s' is not available in this version",
+		    STR_ARG(two[1]));
 		ok = false;
 	}
 	return ok;
@@ -201,12 +209,17 @@ void check_signal(struct names *nm, struct rule_signal *sig, const struct str *p
 
 	if (bit) {
 		sig->spec.aggregates |= bit;
+		sig->read = true;
 	} else if (n >= 2) {
-		d = names_tell(nm, path, 2, "a signal has no '%.*s': expected count, sum, avg, min,"
-		    " max, last or age", STR_ARG(path[1]));
+		d = names_tell(nm, path, 2,
+		    "a signal has no '%.*s': expected count, sum, avg, min,"
+		    " max, last or age",
+		    STR_ARG(path[1]));
 		near_in(nm, d, path[1], AGGREGATES);
 	} else {
-		names_tell(nm, path, 1, "signal '%.*s' is no number: read one of count, sum, avg, min,"
-		    " max, last and age, as '%.*s.avg'", STR_ARG(path[0]), STR_ARG(path[0]));
+		names_tell(nm, path, 1,
+		    "signal '%.*s' is no number: read one of count, sum, avg, min,"
+		    " max, last and age, as '%.*s.avg'",
+		    STR_ARG(path[0]), STR_ARG(path[0]));
 	}
 }

@@ -2,7 +2,8 @@
 #include "rules/names_check.h"
 #include "rules/tmpl_build.h"
 
-const struct prog *names_expr(struct names *nm, const struct yaml *node, enum expr_type want)
+const struct prog *names_expr(
+    struct names *nm, const struct yaml *node, enum expr_type want)
 {
 	struct expr_source src = {0};
 
@@ -25,7 +26,8 @@ const struct prog *names_template(struct names *nm, const struct yaml *node)
 	if (!node)
 		return NULL;
 	if (node->kind != YAML_SCALAR || node->scalar.len == 0) {
-		BAD(nm->ld, node, "'%s' is a text that may hold ${expressions}", nm->where);
+		BAD(nm->ld, node, "'%s' is a text that may hold ${expressions}",
+		    nm->where);
 		return NULL;
 	}
 	nm->node = node;

@@ -22,7 +22,8 @@ static bool fit_type(enum param_type type, struct value *v)
 	case PARAM_STRING:
 		return v->tag == VALUE_STRING;
 	case PARAM_INT:
-		if (v->tag == VALUE_DOUBLE && v->d == floor(v->d) && fabs(v->d) < 9007199254740992.0)
+		if (v->tag == VALUE_DOUBLE && v->d == floor(v->d) &&
+		    fabs(v->d) < 9007199254740992.0)
 			*v = value_int((int64_t)v->d);
 		return v->tag == VALUE_INT;
 	case PARAM_DOUBLE:
@@ -71,11 +72,14 @@ static bool fit_bounds(const struct param *p, struct value v, struct err *err)
 	double d = measure(v);
 
 	if (p->has_min && d < p->min)
-		return err_set(err, ERR_USAGE, "parameter '%.*s': %s%.17g is below the least, %.17g",
+		return err_set(err, ERR_USAGE,
+		    "parameter '%.*s': %s%.17g is below the least, %.17g",
 		    STR_ARG(p->name), sized ? "length " : "", d, p->min);
 	if (p->has_max && d > p->max)
-		return err_set(err, ERR_USAGE, "parameter '%.*s': %s%.17g is above the greatest,"
-		    " %.17g", STR_ARG(p->name), sized ? "length " : "", d, p->max);
+		return err_set(err, ERR_USAGE,
+		    "parameter '%.*s': %s%.17g is above the greatest,"
+		    " %.17g",
+		    STR_ARG(p->name), sized ? "length " : "", d, p->max);
 	return true;
 }
 
@@ -163,7 +167,8 @@ static void read_pattern(struct load *ld, const struct yaml *at, struct str patt
 	diags_free(own);
 }
 
-static bool read_bound(struct load *ld, const struct yaml *y, const char *name, double *ret)
+static bool read_bound(
+    struct load *ld, const struct yaml *y, const char *name, double *ret)
 {
 	if (!y)
 		return false;
@@ -203,7 +208,8 @@ static void read_definition(struct load *ld, const struct yaml *map, struct para
 		read_pattern(ld, yaml_get(map, STR("pattern")), k.pattern, p);
 	if (k.words && k.words->kind != YAML_SEQ)
 		BAD(ld, k.words, "'words' must be a list of the allowed values");
-	for (uint32_t i = 0; k.words && k.words->kind == YAML_SEQ && i < k.words->n; i++) {
+	for (uint32_t i = 0; k.words && k.words->kind == YAML_SEQ && i < k.words->n;
+	     i++) {
 		struct value v = load_value(k.words->items[i], ld->keep);
 
 		if (!param_check(p, ld->zones, &v, ld->keep, &err))
@@ -219,19 +225,24 @@ void params_read(struct load *ld, const struct yaml *params, struct pipeline *p)
 	if (!params)
 		return;
 	if (params->kind != YAML_MAP || params->n > PARAMS_MAX) {
-		BAD(ld, params, "'params' must be a map of at most %d parameters", PARAMS_MAX);
+		BAD(ld, params, "'params' must be a map of at most %d parameters",
+		    PARAMS_MAX);
 		return;
 	}
 	p->params = ARENA_ARRAY(ld->keep, struct param, params->n);
 	for (uint32_t i = 0; i < params->n; i++) {
-		const struct yaml *key = params->pairs[i].key, *value = params->pairs[i].value;
+		const struct yaml *key = params->pairs[i].key,
+				  *value = params->pairs[i].value;
 		struct param *one = &p->params[p->params_n++];
 
 		one->name = load_keep(ld, key->scalar);
 		one->type = PARAM_ANY;
 		if (!load_ident(key->scalar))
-			BAD(ld, key, "bad parameter name '%.*s': expected letters, digits and '_', so"
-			    " that expressions can read params.NAME", STR_ARG(key->scalar));
+			BAD(ld, key,
+			    "bad parameter name '%.*s': expected letters, digits and "
+			    "'_', so"
+			    " that expressions can read params.NAME",
+			    STR_ARG(key->scalar));
 		if (value->kind == YAML_MAP)
 			read_definition(ld, value, one);
 		else
@@ -257,10 +268,12 @@ static bool refuse_unknown(const struct pipeline *p, const struct value_map *m,
 			continue;
 		near = nearest_word(name, known, p->params_n);
 		ok = near.len
-		    ? err_set(err, ERR_USAGE, "pipeline '%.*s' has no parameter '%.*s', did you mean"
-		          " '%.*s'", STR_ARG(p->name), STR_ARG(name), STR_ARG(near))
+		    ? err_set(err, ERR_USAGE,
+			  "pipeline '%.*s' has no parameter '%.*s', did you mean"
+			  " '%.*s'",
+			  STR_ARG(p->name), STR_ARG(name), STR_ARG(near))
 		    : err_set(err, ERR_USAGE, "pipeline '%.*s' has no parameter '%.*s'",
-		          STR_ARG(p->name), STR_ARG(name));
+			  STR_ARG(p->name), STR_ARG(name));
 	}
 	g_free(known);
 	return ok;
@@ -272,7 +285,8 @@ bool pipeline_params(const struct pipeline *p, struct value given, struct value 
 	struct value *keys = ARENA_ARRAY(arena, struct value, p->params_n);
 	struct value *values = ARENA_ARRAY(arena, struct value, p->params_n);
 
-	if (given.tag != VALUE_ABSENT && given.tag != VALUE_NULL && given.tag != VALUE_MAP)
+	if (given.tag != VALUE_ABSENT && given.tag != VALUE_NULL &&
+	    given.tag != VALUE_MAP)
 		return err_set(err, ERR_USAGE, "parameters must be a map, found %s",
 		    value_type_name(given));
 	if (!keys || !values)
@@ -286,8 +300,9 @@ bool pipeline_params(const struct pipeline *p, struct value given, struct value 
 		if (given.tag == VALUE_MAP)
 			v = value_member(given, one->name, arena);
 		if (v.tag == VALUE_ABSENT && one->required)
-			return err_set(err, ERR_USAGE, "pipeline '%.*s' needs parameter '%.*s'",
-			    STR_ARG(p->name), STR_ARG(one->name));
+			return err_set(err, ERR_USAGE,
+			    "pipeline '%.*s' needs parameter '%.*s'", STR_ARG(p->name),
+			    STR_ARG(one->name));
 		if (v.tag == VALUE_ABSENT)
 			v = one->fallback;
 		else if (!param_check(one, p->zones, &v, arena, err))

@@ -25,8 +25,8 @@ void pipeline_unref(struct pipeline *p)
 }
 
 /* A copy of the map where `key` has this text. */
-static const struct yaml *with_text(struct load *ld, const struct yaml *map, const char *key,
-    struct str text)
+static const struct yaml *with_text(
+    struct load *ld, const struct yaml *map, const char *key, struct str text)
 {
 	struct yaml *m = ARENA_NEW(ld->tree, struct yaml), *value, *name;
 	const struct yaml *old = yaml_get(map, str_of(key));
@@ -128,7 +128,8 @@ static void pipeline_read(struct load *ld, const struct yaml *map, struct pipeli
 	read_model(&nm, k.model, p);
 	if (!p->model && !k.model)
 		nm.no_model = "the pipeline has no 'model'";
-	nm.allowed = NAME_PARAMS | NAME_TRIGGER | NAME_RUN | NAME_MODEL | NAME_KEY | NAME_NOW;
+	nm.allowed = NAME_PARAMS | NAME_TRIGGER | NAME_RUN | NAME_MODEL | NAME_KEY |
+	    NAME_NOW;
 	names_pipeline(&nm);
 	env_read(&nm, k.env, &p->env);
 	nm.allowed |= NAME_STEPS;
@@ -185,7 +186,8 @@ struct pipeline *pipeline_load(struct load *ld, const struct yaml *map, struct s
 	GString *json = g_string_new(NULL);
 	struct err err = {0};
 
-	abs = g_canonicalize_filename(given && given->scalar.len ? given->scalar.p : ".", base);
+	abs = g_canonicalize_filename(
+	    given && given->scalar.len ? given->scalar.p : ".", base);
 	if (!given || given->kind == YAML_SCALAR)
 		map = with_text(ld, map, "dir", arena_str(ld->tree, str_of(abs)));
 	if (name.len)
@@ -199,7 +201,8 @@ struct pipeline *pipeline_load(struct load *ld, const struct yaml *map, struct s
 		return NULL;
 	}
 	yaml_to_json(map, json);
-	p = pipeline_restore((struct str){json->str, (uint32_t)json->len}, ld->catalog, &err);
+	p = pipeline_restore(
+	    (struct str){json->str, (uint32_t)json->len}, ld->catalog, &err);
 	if (!p)
 		BAD(ld, map, "the pipeline can't be written down: %s", err.msg);
 	g_string_free(json, true);

@@ -40,7 +40,7 @@ struct step_spec {
 	const struct prog *cond;	/* if:, or NULL */
 	const struct prog *gate;
 	struct tmpl	 argv;		/* COMMAND: LIST; argv[0] is constant */
-	struct str	 executor;	/* instance name; COMMAND: the default "local" unless named */
+	struct str	 executor;	/* instance name; COMMAND: "local" unless named */
 	struct tmpl	 with;		/* EXECUTOR: MAP (kind 0: none) */
 	struct tmpl	 env;		/* MAP of strings (kind 0: none) */
 	uint32_t	 attempts;	/* >= 1 */

@@ -7,32 +7,39 @@ static const struct {
 	const char	*title, *intro;
 	const struct option *rows;
 } sections[] = {
-	{"Top level", "A rule file is a map with these keys.", file_options},
-	{"Rules", "`rules` is a list of maps.  A rule with `signals` is a signal rule, one with"
-	    " `schedule` a schedule rule, any other an event rule.", rule_options},
-	{"Selectors", "`on` is an event type, one selector, or one selector under a name.",
-	    selector_options},
-	{"Signals", "`signals` is a map from names to these keys.  A signal has one window:"
-	    " `over`, `tumbling`, `last` or `since`.  Expressions read `NAME.count`, `.sum`,"
-	    " `.avg`, `.min`, `.max`, `.last` and `.age`.", signal_options},
-	{"dedupe", "", dedupe_options},
-	{"schedule", "A plain text is a cron line in UTC.", schedule_options},
-	{"run", "A plain text is the name of a pipeline.", run_options},
-	{"backoff", "`off`, or a map.", backoff_options},
-	{"Pipelines", "`pipelines` is a list of maps.", pipeline_options},
-	{"params", "`params` is a map from names to a default, or to these keys.",
-	    param_options},
-	{"Steps", "`steps` is a list of maps.  A step has one of `command`, `executor` and"
-	    " `gate`.", step_options},
-	{"on_success", "", success_options},
-	{"promote", "", promote_options},
-	{"defaults", "Each holds keys of the kind it is named after.", defaults_options},
+    {"Top level", "A rule file is a map with these keys.", file_options},
+    {"Rules",
+	"`rules` is a list of maps.  A rule with `signals` is a signal rule, one with"
+	" `schedule` a schedule rule, any other an event rule.",
+	rule_options},
+    {"Selectors", "`on` is an event type, one selector, or one selector under a name.",
+	selector_options},
+    {"Signals",
+	"`signals` is a map from names to these keys.  A signal has one window:"
+	" `over`, `tumbling`, `last` or `since`.  Expressions read `NAME.count`, `.sum`,"
+	" `.avg`, `.min`, `.max`, `.last` and `.age`.",
+	signal_options},
+    {"dedupe", "", dedupe_options},
+    {"schedule", "A plain text is a cron line in UTC.", schedule_options},
+    {"run", "A plain text is the name of a pipeline.", run_options},
+    {"backoff", "`off`, or a map.", backoff_options},
+    {"Pipelines", "`pipelines` is a list of maps.", pipeline_options},
+    {"params", "`params` is a map from names to a default, or to these keys.",
+	param_options},
+    {"Steps",
+	"`steps` is a list of maps.  A step has one of `command`, `executor` and"
+	" `gate`.",
+	step_options},
+    {"on_success", "", success_options},
+    {"promote", "", promote_options},
+    {"defaults", "Each holds keys of the kind it is named after.", defaults_options},
 };
 
 void rules_reference(GString *md)
 {
 	for (size_t i = 0; i < G_N_ELEMENTS(sections); i++) {
-		g_string_append_printf(md, "%s## %s\n\n", i ? "\n" : "", sections[i].title);
+		g_string_append_printf(
+		    md, "%s## %s\n\n", i ? "\n" : "", sections[i].title);
 		if (*sections[i].intro)
 			g_string_append_printf(md, "%s\n\n", sections[i].intro);
 		options_markdown(sections[i].rows, "", md);
@@ -51,7 +58,8 @@ static void list_of(const struct option *rows, const char *name, GString *out)
 void rules_schema(GString *out)
 {
 	json_open(out, '{');
-	json_key(out, "$schema"), json_cstr(out, "https://json-schema.org/draft/2020-12/schema");
+	json_key(out, "$schema"),
+	    json_cstr(out, "https://json-schema.org/draft/2020-12/schema");
 	json_key(out, "title"), json_cstr(out, "retraind rule file");
 	json_key(out, "type"), json_cstr(out, "object");
 	json_key(out, "additionalProperties"), json_bool(out, false);
@@ -73,24 +81,33 @@ static void lint_rule(const struct rule *r, struct diags *d)
 	struct diag *x;
 
 	for (uint32_t i = 0; i < r->signals_n; i++)
-		if (r->signals[i].spec.aggregates == 0)
-			diag_add(d, SEV_WARNING, r->at, "rule '%.*s': signal '%.*s' is never read",
-			    STR_ARG(r->name), STR_ARG(r->signals[i].spec.name));
+		if (!r->signals[i].read)
+			diag_add(d, SEV_WARNING, r->at,
+			    "rule '%.*s': signal '%.*s' is never read", STR_ARG(r->name),
+			    STR_ARG(r->signals[i].spec.name));
 	if (r->kind == RULE_SIGNAL && r->reads_now && !r->every_ms) {
-		x = diag_add(d, SEV_WARNING, r->at, "rule '%.*s' reads now but is asked at events"
-		    " only", STR_ARG(r->name));
+		x = diag_add(d, SEV_WARNING, r->at,
+		    "rule '%.*s' reads now but is asked at events"
+		    " only",
+		    STR_ARG(r->name));
 		diag_hint(d, x, "add 'every'");
 	}
 	for (uint32_t i = 0; i < r->selectors_n; i++)
 		if (!r->selectors[i].type.len && !r->selectors[i].source)
-			diag_add(d, SEV_WARNING, r->at, "rule '%.*s' looks at every event of every"
-			    " source: give its selector a type", STR_ARG(r->name));
+			diag_add(d, SEV_WARNING, r->at,
+			    "rule '%.*s' looks at every event of every"
+			    " source: give its selector a type",
+			    STR_ARG(r->name));
 	if (r->deadline_ms && r->jitter_ms >= r->deadline_ms)
-		diag_add(d, SEV_WARNING, r->at, "rule '%.*s': the jitter is not shorter than the"
-		    " deadline, so due times may be skipped", STR_ARG(r->name));
+		diag_add(d, SEV_WARNING, r->at,
+		    "rule '%.*s': the jitter is not shorter than the"
+		    " deadline, so due times may be skipped",
+		    STR_ARG(r->name));
 	if (r->refire_ms && r->cooldown_ms > r->refire_ms)
-		diag_add(d, SEV_WARNING, r->at, "rule '%.*s': the cooldown is longer than refire and"
-		    " decides", STR_ARG(r->name));
+		diag_add(d, SEV_WARNING, r->at,
+		    "rule '%.*s': the cooldown is longer than refire and"
+		    " decides",
+		    STR_ARG(r->name));
 }
 
 void ruleset_lint(const struct ruleset *rs, struct diags *d)

@@ -8,16 +8,19 @@
 
 #include "base/json.h"
 
-enum { EVENT = 1 << RULE_EVENT, SIGNAL = 1 << RULE_SIGNAL, SCHEDULE = 1 << RULE_SCHEDULE };
+#define EVENT (1u << RULE_EVENT)
+#define SIGNAL (1u << RULE_SIGNAL)
+#define SCHEDULE (1u << RULE_SCHEDULE)
 
 /* Keys that not every kind of rule has. */
 static const struct {
 	const char	*key;
 	unsigned	 kinds;
 } key_kinds[] = {
-	{"on", EVENT | SIGNAL}, {"key", EVENT | SIGNAL}, {"dedupe", EVENT},
+	{"on", EVENT | SIGNAL}, {"key", EVENT | SIGNAL},
+	{"dedupe", EVENT}, {"schedule", SCHEDULE},
 	{"signals", SIGNAL}, {"for", SIGNAL}, {"keep_firing_for", SIGNAL},
-	{"recover", SIGNAL}, {"refire", SIGNAL}, {"every", SIGNAL}, {"schedule", SCHEDULE},
+	{"recover", SIGNAL}, {"refire", SIGNAL}, {"every", SIGNAL},
 };
 static const char *const kind_names[] = {
 	[RULE_EVENT] = "an event rule", [RULE_SIGNAL] = "a signal rule",
@@ -60,26 +63,36 @@ const struct yaml *rule_defaults(struct load *ld, const struct yaml *defaults,
 	return m;
 }
 
+static const char *kinds_name(unsigned kinds)
+{
+	if (kinds == SIGNAL)
+		return "signal rules";
+	return kinds == EVENT ? "event rules" : "event and signal rules";
+}
+
 static void check_kind(struct reading *rd)
 {
 	enum rule_kind kind = rd->r->kind;
 
 	if (kind == RULE_SCHEDULE && yaml_get(rd->map, STR("on")))
-		BAD(rd->ld, load_key(rd->map, "on"), "a rule has either 'on' or 'schedule'");
+		BAD(rd->ld, load_key(rd->map, "on"),
+		    "a rule has either 'on' or 'schedule'");
 	else if (kind != RULE_SCHEDULE && !yaml_get(rd->map, STR("on")))
-		BAD(rd->ld, rd->map, "the rule listens to nothing: expected 'on' or 'schedule'");
+		BAD(rd->ld, rd->map,
+		    "the rule listens to nothing: expected 'on' or 'schedule'");
 	for (uint32_t i = 0; i < rd->map->n; i++) {
 		const struct yaml *key = rd->map->pairs[i].key;
 		unsigned kinds = kinds_with(key->scalar);
 
 		if ((kinds & (1u << kind)) || str_is(key->scalar, STR("on")))
 			continue;
-		BAD(rd->ld, key, "'%.*s' belongs to %s: this is %s (%s)", STR_ARG(key->scalar),
-		    kinds == SIGNAL ? "signal rules" : kinds == EVENT ? "event rules"
-		    : "event and signal rules", kind_names[kind], kind_why[kind]);
+		BAD(rd->ld, key, "'%.*s' belongs to %s: this is %s (%s)",
+		    STR_ARG(key->scalar), kinds_name(kinds), kind_names[kind],
+		    kind_why[kind]);
 	}
 	if (kind == RULE_SIGNAL && !rd->k.when)
-		BAD(rd->ld, rd->map, "a signal rule needs 'when': the condition over its signals");
+		BAD(rd->ld, rd->map,
+		    "a signal rule needs 'when': the condition over its signals");
 }
 
 static int by_number(const void *a, const void *b)
@@ -150,13 +163,14 @@ static void read_dedupe(struct reading *rd)
 	if (!rd->k.dedupe || rd->r->kind != RULE_EVENT)
 		return;
 	if (rd->k.dedupe->kind != YAML_MAP) {
-		BAD(rd->ld, rd->k.dedupe, "'dedupe' must be a map, as {key: data.version, for: 30d}");
+		BAD(rd->ld, rd->k.dedupe,
+		    "'dedupe' must be a map, as {key: data.version, for: 30d}");
 		return;
 	}
 	options_read(dedupe_options, rd->k.dedupe, &k, rd->ld->tree, rd->ld->diags);
 	rd->r->dedupe_ms = k.for_ms;
-	rd->r->dedupe_key = rule_expr(rd, "dedupe.key", k.key, NAME_EVENT | NAME_KEY | NAME_VARS,
-	    EXPR_DYN);
+	rd->r->dedupe_key = rule_expr(
+	    rd, "dedupe.key", k.key, NAME_EVENT | NAME_KEY | NAME_VARS, EXPR_DYN);
 	rule_reads(rd, rd->r->dedupe_key);
 }
 
@@ -170,7 +184,8 @@ static void read_backoff(struct reading *rd)
 	if (y && y->kind == YAML_SCALAR && str_is(y->scalar, STR("off")))
 		rd->r->backoff = false;
 	else if (y && y->kind != YAML_MAP)
-		BAD(rd->ld, y, "'backoff' must be off or a map, as {initial: 5m, max: 24h}");
+		BAD(rd->ld, y,
+		    "'backoff' must be off or a map, as {initial: 5m, max: 24h}");
 	else if (y && options_read(backoff_options, y, &k, rd->ld->tree, rd->ld->diags) &&
 	    k.initial_ms > k.max_ms)
 		BAD(rd->ld, y, "'initial' is longer than 'max'");
@@ -186,7 +201,8 @@ static void read_labels(struct reading *rd)
 		return;
 	for (uint32_t i = 0; y->kind == YAML_MAP && i < y->n; i++)
 		if (y->pairs[i].value->kind != YAML_SCALAR)
-			BAD(rd->ld, y->pairs[i].value, "the value of a label must be a text");
+			BAD(rd->ld, y->pairs[i].value,
+			    "the value of a label must be a text");
 	if (y->kind == YAML_MAP)
 		rd->r->labels = load_value(y, rd->ld->keep);
 	else
@@ -214,16 +230,17 @@ static void read_plain(struct reading *rd)
 	if (k->on_suppressed)
 		r->on_suppressed = (enum on_suppressed)k->on_suppressed;
 	if (r->kind != RULE_SIGNAL && r->on_suppressed == SUPPRESSED_DEFER)
-		BAD(rd->ld, yaml_get(rd->map, STR("on_suppressed")), "'on_suppressed: defer' of %s is"
-		    " not available in this version", r->kind == RULE_EVENT ? "an event rule"
-		    : "a schedule rule");
+		BAD(rd->ld, yaml_get(rd->map, STR("on_suppressed")),
+		    "'on_suppressed: defer' of %s is"
+		    " not available in this version",
+		    r->kind == RULE_EVENT ? "an event rule" : "a schedule rule");
 }
 
 static void read_conditions(struct reading *rd)
 {
 	struct rule *r = rd->r;
-	unsigned all = NAME_EVENT | NAME_KEY | NAME_NOW | NAME_LAST | NAME_MODEL | NAME_VARS |
-	    NAME_SIGNALS;
+	unsigned all = NAME_EVENT | NAME_KEY | NAME_NOW | NAME_LAST | NAME_MODEL |
+	    NAME_VARS | NAME_SIGNALS;
 
 	r->when = rule_expr(rd, "when", rd->k.when, all, EXPR_BOOL);
 	rd->when_seen |= rd->names.seen;

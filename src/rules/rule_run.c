@@ -11,7 +11,8 @@
 #include "rules/pipeline_read.h"
 
 #define BEFORE_FACTS (NAME_EVENT | NAME_KEY | NAME_VARS)
-#define ALL_NAMES (BEFORE_FACTS | NAME_NOW | NAME_LAST | NAME_MODEL | NAME_EVENTS | NAME_SIGNALS)
+#define ALL_NAMES \
+	(BEFORE_FACTS | NAME_NOW | NAME_LAST | NAME_MODEL | NAME_EVENTS | NAME_SIGNALS)
 
 static struct pipeline_entry *find(struct reading *rd, struct str name)
 {
@@ -125,21 +126,25 @@ static void read_params(struct reading *rd, const struct yaml *y)
 		rd->seen |= nm->seen;
 		if (param)
 			check_constant(rd, param, y->pairs[i].value, &t->items[i]);
-		if (param && param->in_model && !rd->r->model && (nm->seen & ~(unsigned)BEFORE_FACTS))
-			nm->no_model = "the model's name depends on a parameter that is known at the"
-			    " firing only";
+		if (param && param->in_model && !rd->r->model &&
+		    (nm->seen & ~(unsigned)BEFORE_FACTS))
+			nm->no_model = "the model's name depends on a parameter that is "
+				       "known at the"
+				       " firing only";
 	}
 	tmpl_each_prog(t, read_field, rd);
 }
 
-static void check_given(struct reading *rd, const struct yaml *at, const struct yaml *params)
+static void check_given(
+    struct reading *rd, const struct yaml *at, const struct yaml *params)
 {
 	const struct pipeline *p = rd->r->pipeline;
 
 	for (uint32_t i = 0; p && i < p->params_n; i++)
-		if (p->params[i].required && !(params && yaml_get(params, p->params[i].name)))
-			BAD(rd->ld, at, "pipeline '%.*s' needs parameter '%.*s'", STR_ARG(p->name),
-			    STR_ARG(p->params[i].name));
+		if (p->params[i].required &&
+		    !(params && yaml_get(params, p->params[i].name)))
+			BAD(rd->ld, at, "pipeline '%.*s' needs parameter '%.*s'",
+			    STR_ARG(p->name), STR_ARG(p->params[i].name));
 }
 
 static void read_model(struct reading *rd)
@@ -165,11 +170,14 @@ void rule_run(struct reading *rd)
 	unsigned before;
 
 	if (!y) {
-		BAD(rd->ld, rd->map, "the rule starts nothing: expected 'run' with a pipeline");
+		BAD(rd->ld, rd->map,
+		    "the rule starts nothing: expected 'run' with a pipeline");
 		return;
 	}
 	if (y->kind == YAML_SEQ) {
-		BAD(rd->ld, y, "'run' must be the name of a pipeline, or {pipeline: NAME, params: {}}");
+		BAD(rd->ld, y,
+		    "'run' must be the name of a pipeline, or {pipeline: NAME, params: "
+		    "{}}");
 		return;
 	}
 	if (y->kind == YAML_MAP)
@@ -177,7 +185,8 @@ void rule_run(struct reading *rd)
 	else
 		k.pipeline = y->scalar;
 	if (k.pipeline.len)
-		find_pipeline(rd, y->kind == YAML_MAP ? yaml_get(y, STR("pipeline")) : y, k.pipeline);
+		find_pipeline(rd, y->kind == YAML_MAP ? yaml_get(y, STR("pipeline")) : y,
+		    k.pipeline);
 	read_model(rd);
 	before = rd->seen;
 	rd->seen = 0;
@@ -185,7 +194,8 @@ void rule_run(struct reading *rd)
 		read_params(rd, k.params);
 	if ((rd->seen & NAME_MODEL) && rd->names.no_model && rd->r->pipeline &&
 	    rd->r->pipeline->model)
-		BAD(rd->ld, k.params, "a parameter reads the champion, but %s", rd->names.no_model);
+		BAD(rd->ld, k.params, "a parameter reads the champion, but %s",
+		    rd->names.no_model);
 	rd->seen |= before;
 	check_given(rd, y, k.params);
 }
@@ -201,12 +211,15 @@ static const struct schedule *read_cron(struct reading *rd, const struct yaml *y
 	if (s)
 		return s;
 	col = err.col ? err.col - 1 : 0;
-	diag_add(rd->ld->diags, SEV_ERROR, yaml_sub(y, rd->ld->diags, MIN(col, y->scalar.len),
-	    col < y->scalar.len ? 1 : 0), "%s", err.msg);
+	diag_add(rd->ld->diags, SEV_ERROR,
+	    yaml_sub(
+		y, rd->ld->diags, MIN(col, y->scalar.len), col < y->scalar.len ? 1 : 0),
+	    "%s", err.msg);
 	return NULL;
 }
 
-static void hash_schedule(struct rule *r, struct str cron, struct str zone, int64_t every_ms)
+static void hash_schedule(
+    struct rule *r, struct str cron, struct str zone, int64_t every_ms)
 {
 	GString *j = g_string_new(NULL);
 
@@ -228,9 +241,11 @@ static void read_times(struct reading *rd, const struct yaml *map,
 	const struct zone *z;
 
 	if (k->every_ms && cron)
-		BAD(rd->ld, load_key(map, "every"), "a schedule has either 'cron' or 'every'");
+		BAD(rd->ld, load_key(map, "every"),
+		    "a schedule has either 'cron' or 'every'");
 	else if (k->every_ms && k->timezone.len)
-		BAD(rd->ld, load_key(map, "timezone"), "'timezone' belongs to 'cron': an interval"
+		BAD(rd->ld, load_key(map, "timezone"),
+		    "'timezone' belongs to 'cron': an interval"
 		    " counts from the epoch");
 	else if (k->every_ms)
 		rd->r->schedule = schedule_every(k->every_ms, rd->ld->keep);
@@ -256,7 +271,8 @@ void rule_schedule(struct reading *rd)
 	options_default(schedule_options, &k, rd->ld->tree);
 	rd->r->catch_up = (enum catch_up)k.catch_up;
 	if (y->kind == YAML_SEQ) {
-		BAD(rd->ld, y, "several schedules in one rule are not available in this version");
+		BAD(rd->ld, y,
+		    "several schedules in one rule are not available in this version");
 	} else if (y->kind == YAML_SCALAR) {
 		const struct zone *z = zones_get(rd->ld->zones, STR("UTC"), NULL);
 

@@ -13,8 +13,8 @@
 static const char *const window_keys[] = {"over", "tumbling", "last", "since"};
 
 /* Tumbling windows in a zone need one offset for all times to come. */
-static void read_zone(struct reading *rd, const struct yaml *map, const struct signal_keys *k,
-    struct signal_spec *spec)
+static void read_zone(struct reading *rd, const struct yaml *map,
+    const struct signal_keys *k, struct signal_spec *spec)
 {
 	const struct yaml *y = yaml_get(map, STR("timezone"));
 	const struct zone *z;
@@ -22,7 +22,8 @@ static void read_zone(struct reading *rd, const struct yaml *map, const struct s
 	int64_t off;
 
 	if (spec->window != WINDOW_TUMBLING) {
-		BAD(rd->ld, load_key(map, "timezone"), "'timezone' belongs to 'tumbling' windows");
+		BAD(rd->ld, load_key(map, "timezone"),
+		    "'timezone' belongs to 'tumbling' windows");
 		return;
 	}
 	z = zones_get(rd->ld->zones, k->timezone, &err);
@@ -31,7 +32,8 @@ static void read_zone(struct reading *rd, const struct yaml *map, const struct s
 		return;
 	}
 	if (zone_next_transition(z, YEAR_2000) != INT64_MAX) {
-		BAD(rd->ld, y, "tumbling windows in a zone whose offset changes are not available in"
+		BAD(rd->ld, y,
+		    "tumbling windows in a zone whose offset changes are not available in"
 		    " this version");
 		return;
 	}
@@ -50,8 +52,10 @@ static enum signal_window window_of(struct reading *rd, const struct yaml *map,
 		if (!y)
 			continue;
 		if (first)
-			BAD(rd->ld, load_key(map, window_keys[i]), "a signal has one window: '%.*s' is"
-			    " given already", STR_ARG(first->scalar));
+			BAD(rd->ld, load_key(map, window_keys[i]),
+			    "a signal has one window: '%.*s' is"
+			    " given already",
+			    STR_ARG(first->scalar));
 		first = first ? first : load_key(map, window_keys[i]);
 	}
 	if (k->over_ms)
@@ -78,37 +82,45 @@ static void read_window(struct reading *rd, const struct yaml *map,
 	spec->exact = k->resolution != 0;
 	spec->max_samples = (uint32_t)k->max_samples;
 	if (spec->exact && spec->window != WINDOW_SLIDING)
-		BAD(rd->ld, load_key(map, "resolution"), "'resolution' belongs to sliding windows"
+		BAD(rd->ld, load_key(map, "resolution"),
+		    "'resolution' belongs to sliding windows"
 		    " ('over')");
 	else if (k->max_samples && !spec->exact)
-		BAD(rd->ld, load_key(map, "max_samples"), "'max_samples' needs 'resolution: exact'");
+		BAD(rd->ld, load_key(map, "max_samples"),
+		    "'max_samples' needs 'resolution: exact'");
 	else if (spec->exact && !spec->max_samples)
 		spec->max_samples = EXACT_SAMPLES;
 	if (spec->last_n && spec->min_count > spec->last_n)
-		BAD(rd->ld, load_key(map, "min_count"), "'min_count' is more than the window holds");
+		BAD(rd->ld, load_key(map, "min_count"),
+		    "'min_count' is more than the window holds");
 	if (spec->window == WINDOW_TUMBLING)
 		spec->offset_ms = k->offset_ms % spec->over_ms;
 	else if (k->offset_ms)
-		BAD(rd->ld, load_key(map, "offset"), "'offset' belongs to 'tumbling' windows");
+		BAD(rd->ld, load_key(map, "offset"),
+		    "'offset' belongs to 'tumbling' windows");
 	if (k->timezone.len)
 		read_zone(rd, map, k, spec);
 }
 
-static void read_signal(struct reading *rd, const struct yaml *key, const struct yaml *map,
-    struct rule_signal *s)
+static void read_signal(struct reading *rd, const struct yaml *key,
+    const struct yaml *map, struct rule_signal *s)
 {
 	struct signal_keys k;
 
 	s->spec.name = load_keep(rd->ld, key->scalar);
 	s->spec.min_count = 1;
 	if (!load_ident(key->scalar))
-		BAD(rd->ld, key, "bad signal name '%.*s': expected letters, digits and '_', so that"
-		    " expressions can read it", STR_ARG(key->scalar));
+		BAD(rd->ld, key,
+		    "bad signal name '%.*s': expected letters, digits and '_', so that"
+		    " expressions can read it",
+		    STR_ARG(key->scalar));
 	else if (names_reserved(key->scalar))
-		BAD(rd->ld, key, "a signal can't be called '%.*s': expressions know that name already",
+		BAD(rd->ld, key,
+		    "a signal can't be called '%.*s': expressions know that name already",
 		    STR_ARG(key->scalar));
 	if (map->kind != YAML_MAP) {
-		BAD(rd->ld, map, "a signal must be a map, as {value: data.value, over: 6h}");
+		BAD(rd->ld, map,
+		    "a signal must be a map, as {value: data.value, over: 6h}");
 		return;
 	}
 	options_read(signal_options, map, &k, rd->ld->tree, rd->ld->diags);
@@ -123,7 +135,8 @@ void rule_signals(struct reading *rd)
 	if (!y || r->kind != RULE_SIGNAL)
 		return;
 	if (y->kind != YAML_MAP || y->n == 0 || y->n > RULE_SIGNALS_MAX) {
-		BAD(rd->ld, y, "'signals' must be a map of 1 to %d signals", RULE_SIGNALS_MAX);
+		BAD(rd->ld, y, "'signals' must be a map of 1 to %d signals",
+		    RULE_SIGNALS_MAX);
 		return;
 	}
 	r->signals = ARENA_ARRAY(rd->ld->keep, struct rule_signal, y->n);
@@ -156,6 +169,7 @@ static void hash_signal(struct reading *rd, struct rule_signal *s, unsigned seen
 	rule_context(rd, seen, j);
 	json_close(j, '}');
 	load_hash16(j, s->spec.hash);
+	s->identity = (struct str){(const char *)s->spec.hash, sizeof s->spec.hash};
 	g_string_free(j, true);
 }
 

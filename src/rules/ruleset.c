@@ -79,7 +79,8 @@ static void merge_defaults(struct build *b, struct rule_file *f)
 		uint32_t skip = base ? (uint32_t)(base - name.p) + 1 : 0;
 
 		if (d == f || !str_is(d->text->dir, f->text->dir) ||
-		    !str_is((struct str){name.p + skip, name.len - skip}, STR("defaults.yaml")))
+		    !str_is((struct str){name.p + skip, name.len - skip},
+			STR("defaults.yaml")))
 			continue;
 		f->rule = load_merge(&b->ld, d->rule, f->rule);
 		f->pipeline = load_merge(&b->ld, d->pipeline, f->pipeline);
@@ -141,7 +142,8 @@ static const struct yaml *with_defaults(struct build *b, const struct rule_file 
 	return m;
 }
 
-static void add_pipeline(struct build *b, const struct rule_file *f, const struct yaml *map)
+static void add_pipeline(
+    struct build *b, const struct rule_file *f, const struct yaml *map)
 {
 	struct pipeline_entry *e = &b->pipelines[b->pipelines_n];
 	guint before;
@@ -149,15 +151,18 @@ static void add_pipeline(struct build *b, const struct rule_file *f, const struc
 	if (!is_map(b, map, "pipeline"))
 		return;
 	*e = (struct pipeline_entry){.name = full_name(b, f, map, "pipeline"), .at = map};
-	before = GPOINTER_TO_UINT(e->name.len ? g_hash_table_lookup(b->by_name, e->name.p) : NULL);
+	before = GPOINTER_TO_UINT(
+	    e->name.len ? g_hash_table_lookup(b->by_name, e->name.p) : NULL);
 	if (before)
-		BAD(&b->ld, yaml_get(map, STR("name")), "there is a pipeline '%.*s' already, at %.*s",
-		    STR_ARG(e->name), STR_ARG(place_of(b, b->pipelines[before - 1].at->at)));
+		BAD(&b->ld, yaml_get(map, STR("name")),
+		    "there is a pipeline '%.*s' already, at %.*s", STR_ARG(e->name),
+		    STR_ARG(place_of(b, b->pipelines[before - 1].at->at)));
 	b->pipelines_n++;
 	if (e->name.len && !before)
 		g_hash_table_insert(b->by_name, (gpointer)(uintptr_t)e->name.p,
 		    GUINT_TO_POINTER(b->pipelines_n));
-	e->pipeline = pipeline_load(&b->ld, with_defaults(b, f, map), e->name, f->text->dir);
+	e->pipeline = pipeline_load(
+	    &b->ld, with_defaults(b, f, map), e->name, f->text->dir);
 }
 
 static void read_pipelines(struct build *b)
@@ -190,15 +195,18 @@ static void index_rule(struct build *b, struct rule *r, const struct yaml *map)
 	if (!r->name.len)
 		return;
 	if (old) {
-		BAD(&b->ld, yaml_get(map, STR("name")), "there is a rule '%.*s' already, at %.*s",
-		    STR_ARG(r->name), STR_ARG(place_of(b, old->at)));
+		BAD(&b->ld, yaml_get(map, STR("name")),
+		    "there is a rule '%.*s' already, at %.*s", STR_ARG(r->name),
+		    STR_ARG(place_of(b, old->at)));
 		return;
 	}
 	g_hash_table_insert(ix->rules, &r->name, r);
 	old = g_hash_table_lookup(ix->uids, &r->uid);
 	if (old)
-		BAD(&b->ld, uid ? uid : load_key(map, "name"), "rule '%.*s' at %.*s has the uid '%.*s'"
-		    " already", STR_ARG(old->name), STR_ARG(place_of(b, old->at)), STR_ARG(r->uid));
+		BAD(&b->ld, uid ? uid : load_key(map, "name"),
+		    "rule '%.*s' at %.*s has the uid '%.*s'"
+		    " already",
+		    STR_ARG(old->name), STR_ARG(place_of(b, old->at)), STR_ARG(r->uid));
 	else
 		g_hash_table_insert(ix->uids, &r->uid, r);
 }
@@ -223,8 +231,8 @@ static void read_rules(struct build *b)
 	for (uint32_t i = 0; i < b->files_n; i++)
 		n += b->files[i].keys.rules ? b->files[i].keys.rules->n : 0;
 	if (n > RULES_MAX) {
-		diag_add(b->ld.diags, SEV_ERROR, (struct span){0}, "%u rules: at most %d are possible",
-		    n, RULES_MAX);
+		diag_add(b->ld.diags, SEV_ERROR, (struct span){0},
+		    "%u rules: at most %d are possible", n, RULES_MAX);
 		return;
 	}
 	b->rs->rules = ARENA_ARRAY(b->ld.keep, struct rule, n);
@@ -234,6 +242,29 @@ static void read_rules(struct build *b)
 		for (uint32_t j = 0; list && j < list->n; j++)
 			add_rule(b, &b->files[i], list->items[j]);
 	}
+}
+
+/* Equal definitions share one state, so it must keep what any of their rules reads. */
+static void share_aggregates(struct ruleset *rs)
+{
+	GHashTable *all = g_hash_table_new(load_str_hash, load_str_equal);
+	struct rule_signal *s, *first;
+
+	for (int pass = 0; pass < 2; pass++) {
+		for (uint32_t i = 0; i < rs->rules_n; i++) {
+			for (uint32_t j = 0; j < rs->rules[i].signals_n; j++) {
+				s = &rs->rules[i].signals[j];
+				first = g_hash_table_lookup(all, &s->identity);
+				if (!first)
+					g_hash_table_insert(all, &s->identity, s);
+				else if (pass == 0)
+					first->spec.aggregates |= s->spec.aggregates;
+				else
+					s->spec.aggregates = first->spec.aggregates;
+			}
+		}
+	}
+	g_hash_table_unref(all);
 }
 
 /* ---- formats, hash, the whole ---- */
@@ -252,8 +283,8 @@ static void build_formats(struct build *b)
 		const struct catalog_instance *in = &c->instances[i];
 
 		if (in->what == CATALOG_SOURCE)
-			rs->formats[in->id] = event_format_build(in->preset, in->map, rs->zones,
-			    b->ld.keep, b->ld.diags);
+			rs->formats[in->id] = event_format_build(
+			    in->preset, in->map, rs->zones, b->ld.keep, b->ld.diags);
 	}
 }
 
@@ -269,7 +300,8 @@ static void pack(struct ruleset *rs, const struct rule_text *v, uint32_t n)
 		put_str(out, v[i].dir);
 		put_str(out, v[i].bytes);
 	}
-	rs->packed = arena_str(rs->arena, (struct str){(const char *)out->data, out->len});
+	rs->packed = arena_str(
+	    rs->arena, (struct str){(const char *)out->data, out->len});
 	g_byte_array_unref(out);
 }
 
@@ -312,7 +344,7 @@ static void hash(struct ruleset *rs, const struct catalog *c)
 		if (in->map)
 			load_canonical(in->map, s);
 		else
-			json_null(s);
+			json_nil(s);
 		json_close(s, '}');
 	}
 	json_close(s, '}');
@@ -340,9 +372,14 @@ struct ruleset *ruleset_build(const struct rule_text *texts, uint32_t n,
 	struct ruleset *rs = ruleset_new();
 	uint32_t before = diags_errors(diags);
 	struct build b = {
-		.ld = {.keep = rs->arena, .tree = arena_new(0), .diags = diags, .zones = rs->zones,
-		    .catalog = catalog},
-		.rs = rs, .files_n = n, .by_name = g_hash_table_new(g_str_hash, g_str_equal),
+	    .ld = {.keep = rs->arena,
+		.tree = arena_new(0),
+		.diags = diags,
+		.zones = rs->zones,
+		.catalog = catalog},
+	    .rs = rs,
+	    .files_n = n,
+	    .by_name = g_hash_table_new(g_str_hash, g_str_equal),
 	};
 
 	b.files = ARENA_ARRAY(b.ld.tree, struct rule_file, n);
@@ -352,6 +389,7 @@ struct ruleset *ruleset_build(const struct rule_text *texts, uint32_t n,
 		merge_defaults(&b, &b.files[i]);
 	read_pipelines(&b);
 	read_rules(&b);
+	share_aggregates(rs);
 	build_formats(&b);
 	plan_finish(&rs->plan);
 	g_hash_table_unref(b.by_name);
@@ -362,7 +400,8 @@ struct ruleset *ruleset_build(const struct rule_text *texts, uint32_t n,
 		return NULL;
 	}
 	for (uint32_t i = 0; i < rs->pipelines_n; i++)
-		g_hash_table_insert(rs->index->pipelines, &rs->pipelines[i]->name, rs->pipelines[i]);
+		g_hash_table_insert(
+		    rs->index->pipelines, &rs->pipelines[i]->name, rs->pipelines[i]);
 	rs->dispatch = dispatch_build(rs->rules, rs->rules_n, rs->arena);
 	pack(rs, texts, n);
 	hash(rs, catalog);

@@ -37,13 +37,17 @@ struct selector {
 	uint8_t		 hash[16];	/* of the definition */
 };
 struct rule_signal {
-	struct signal_spec spec;	/* spec.hash covers selector and value too */
+	struct signal_spec spec;	/* hash covers selector and value too; aggregates:
+					 * what any rule reads of this definition */
+	struct str	 identity;	/* spec.hash as bytes */
+	bool		 read;		/* by this rule */
 	uint32_t	 from;		/* selector */
 	const struct prog *value;	/* NULL: counts events (value 1) */
 };
 struct rule {
 	uint32_t	 index;		/* in ruleset.rules */
-	struct str	 uid, name, description, owner;	/* name with its bundle's prefix */
+	struct str	 uid, description, owner;
+	struct str	 name;		/* with its bundle's prefix */
 	struct value	 labels;	/* MAP, or ABSENT */
 	enum rule_kind	 kind;
 	enum rule_mode	 mode;
@@ -70,7 +74,7 @@ struct rule {
 	bool		 reads_facts;	/* any of its expressions: last_run, last_success,
 					 * champion, candidate */
 	bool		 reads_now;	/* when or recover */
-	uint32_t	*reads;		/* fields that when, recover, dedupe, params read */
+	uint32_t	*reads;		/* fields read by when, recover, dedupe, params */
 	uint32_t	 reads_n;
 	struct pipeline	*pipeline;	/* held by the rule set */
 	struct tmpl	 params;	/* MAP (kind 0: none) */
@@ -84,7 +88,7 @@ struct ruleset {
 	uint8_t		 hash[32];
 	struct arena	*arena;
 	struct zones	*zones;
-	struct str	 packed;	/* the input, for the database: ruleset_unpack() */
+	struct str	 packed;	/* the input, see ruleset_unpack() */
 	struct rule	*rules;
 	uint32_t	 rules_n;
 	struct pipeline	**pipelines;
@@ -104,8 +108,8 @@ struct rule_text {
 };
 /* NULL when diags holds an error.  Pure and re-entrant: runs on the helper thread.
  * The diags' texts are those of the files, in order. */
-struct ruleset *ruleset_build(const struct rule_text *, uint32_t n, const struct catalog *,
-    struct diags *);
+struct ruleset *ruleset_build(const struct rule_text *, uint32_t n,
+    const struct catalog *, struct diags *);
 /* The inputs back out of `packed`; false: not such a blob. */
 bool ruleset_unpack(struct str packed, struct rule_text **ret, uint32_t *ret_n,
     struct arena *);

@@ -33,8 +33,8 @@ struct schedule {
 	const struct zone *zone;
 };
 
-struct schedule *schedule_cron(struct str text, const struct zone *zone, struct arena *arena,
-    struct err *err)
+struct schedule *schedule_cron(
+    struct str text, const struct zone *zone, struct arena *arena, struct err *err)
 {
 	struct cron cron;
 	struct schedule *s;
@@ -42,7 +42,8 @@ struct schedule *schedule_cron(struct str text, const struct zone *zone, struct 
 	if (!cron_parse(text, &cron, err))
 		return NULL;
 	s = ARENA_NEW(arena, struct schedule);
-	*s = (struct schedule){.text = arena_str(arena, text), .cron = cron, .zone = zone};
+	*s = (struct schedule){
+	    .text = arena_str(arena, text), .cron = cron, .zone = zone};
 	return s;
 }
 
@@ -188,34 +189,41 @@ void schedule_print(const struct schedule *s, GString *out)
 {
 	const struct cron *c = &s->cron;
 	static const char *const days[] = {
-		"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday",
+	    "Sunday",
+	    "Monday",
+	    "Tuesday",
+	    "Wednesday",
+	    "Thursday",
+	    "Friday",
+	    "Saturday",
 	};
 
 	if (s->every_ms) {
 		g_string_append_len(out, s->text.p, s->text.len);
 		return;
 	}
-	if (single(c->minutes) && single(c->hours) && c->any_day && c->days == 0xfffffffe &&
-	    c->months == 0x1ffe && (c->weekdays == 0x7f || single(c->weekdays)))
-		g_string_append_printf(out, "at %02d:%02d every %s", __builtin_ctz(c->hours),
-		    __builtin_ctzll(c->minutes),
+	if (single(c->minutes) && single(c->hours) && c->any_day &&
+	    c->days == 0xfffffffe && c->months == 0x1ffe &&
+	    (c->weekdays == 0x7f || single(c->weekdays)))
+		g_string_append_printf(out, "at %02d:%02d every %s",
+		    __builtin_ctz(c->hours), __builtin_ctzll(c->minutes),
 		    c->weekdays == 0x7f ? "day" : days[__builtin_ctz(c->weekdays)]);
 	else
 		g_string_append_len(out, s->text.p, s->text.len);
 	g_string_append_printf(out, " (%.*s)", STR_ARG(zone_name(s->zone)));
 }
 
-static void print_note(const struct schedule *s, int64_t minute, int64_t due, bool missing,
-    GString *out)
+static void print_note(
+    const struct schedule *s, int64_t minute, int64_t due, bool missing, GString *out)
 {
 	int64_t then = local_minute(s, due);
 	struct civil d, t;
 
 	civil_of_ms(minute * MINUTE, &d);
 	civil_of_ms(then * MINUTE, &t);
-	g_string_append_printf(out, "%02d:%02d %s on %04d-%02d-%02d in %.*s: ", d.hour, d.minute,
-	    missing ? "does not exist" : "occurs twice", (int)d.year, d.month, d.day,
-	    STR_ARG(zone_name(s->zone)));
+	g_string_append_printf(out, "%02d:%02d %s on %04d-%02d-%02d in %.*s: ", d.hour,
+	    d.minute, missing ? "does not exist" : "occurs twice", (int)d.year, d.month,
+	    d.day, STR_ARG(zone_name(s->zone)));
 	if (missing)
 		g_string_append_printf(out, "moved to %02d:%02d", t.hour, t.minute);
 	else

@@ -18,7 +18,8 @@ static bool is_selector_key(struct str key)
 static bool is_named(const struct yaml *on)
 {
 	for (uint32_t i = 0; i < on->n; i++)
-		if (on->pairs[i].value->kind != YAML_MAP || is_selector_key(on->pairs[i].key->scalar))
+		if (on->pairs[i].value->kind != YAML_MAP ||
+		    is_selector_key(on->pairs[i].key->scalar))
 			return false;
 	return on->n > 0;
 }
@@ -54,7 +55,8 @@ static void read_source(struct reading *rd, const struct yaml *y, struct str nam
 		load_near(rd->ld, BAD(rd->ld, y, "no source '%.*s' in the configuration",
 		    STR_ARG(name)), name, known, n);
 	else
-		WARN(rd->ld, y, "source '%.*s' is not checked: no configuration was given",
+		WARN(rd->ld, y,
+		    "source '%.*s' is not checked: no configuration was given",
 		    STR_ARG(name));
 }
 
@@ -114,11 +116,13 @@ static void read_selector(struct reading *rd, const struct yaml *map, struct sel
 	seen |= s->key ? rd->names.seen : 0;
 	s->time = rule_expr(rd, "time", k.time, NAME_EVENT | NAME_VARS, EXPR_TIMESTAMP);
 	seen |= rd->names.seen;
-	s->where = rule_expr(rd, "where", k.where, NAME_EVENT | NAME_KEY | NAME_VARS | NAME_LAST |
-	    NAME_MODEL | NAME_NOW, EXPR_BOOL);
+	s->where = rule_expr(rd, "where", k.where,
+	    NAME_EVENT | NAME_KEY | NAME_VARS | NAME_LAST | NAME_MODEL | NAME_NOW,
+	    EXPR_BOOL);
 	seen |= rd->names.seen;
 	if (!k.type.len && !k.source.len && !k.subject.len && !k.where)
-		BAD(rd->ld, map, "the selector is empty: expected at least one of type, source,"
+		BAD(rd->ld, map,
+		    "the selector is empty: expected at least one of type, source,"
 		    " subject and where");
 	hash_selector(rd, &k, s, seen);
 }
@@ -144,19 +148,23 @@ void rule_selectors(struct reading *rd)
 	if (!on || rd->r->kind == RULE_SCHEDULE)
 		return;
 	if (on->kind == YAML_SEQ) {
-		BAD(rd->ld, on, "'on' must be a type, a selector or one selector under a name");
+		BAD(rd->ld, on,
+		    "'on' must be a type, a selector or one selector under a name");
 		return;
 	}
 	if (on->kind == YAML_SCALAR)
 		on = type_map(rd, on);
 	if (is_named(on)) {
 		if (on->n > 1)
-			BAD(rd->ld, on->pairs[1].key, "several selectors in one rule are not available"
+			BAD(rd->ld, on->pairs[1].key,
+			    "several selectors in one rule are not available"
 			    " in this version");
 		name = load_keep(rd->ld, on->pairs[0].key->scalar);
 		if (!load_ident(name))
-			BAD(rd->ld, on->pairs[0].key, "bad selector name '%.*s': expected letters, digits"
-			    " and '_'", STR_ARG(name));
+			BAD(rd->ld, on->pairs[0].key,
+			    "bad selector name '%.*s': expected letters, digits"
+			    " and '_'",
+			    STR_ARG(name));
 		on = on->pairs[0].value;
 	}
 	rd->r->selectors = ARENA_ARRAY(rd->ld->keep, struct selector, 1);

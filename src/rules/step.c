@@ -74,7 +74,8 @@ static void read_name(struct steps *s, uint32_t i)
 	load_name(s->ld, at, s->names[i], "step");
 	for (uint32_t j = 0; j < i; j++)
 		if (str_is(s->names[i], s->names[j]))
-			BAD(s->ld, at, "there is a step '%.*s' already", STR_ARG(s->names[i]));
+			BAD(s->ld, at, "there is a step '%.*s' already",
+			    STR_ARG(s->names[i]));
 }
 
 static void read_keys(struct steps *s, const struct yaml *steps)
@@ -85,7 +86,8 @@ static void read_keys(struct steps *s, const struct yaml *steps)
 			BAD(s->ld, s->maps[i], "a step must be a map with a name");
 			continue;
 		}
-		options_read(step_options, s->maps[i], &s->keys[i], s->ld->tree, s->ld->diags);
+		options_read(
+		    step_options, s->maps[i], &s->keys[i], s->ld->tree, s->ld->diags);
 		read_name(s, i);
 	}
 	s->n = steps->n;
@@ -119,7 +121,8 @@ static void read_needs(struct steps *s)
 
 		if (!y)
 			continue;
-		s->dag[i].needs = ARENA_ARRAY(s->ld->tree, uint32_t, y->kind == YAML_SEQ ? y->n : 1);
+		s->dag[i].needs = ARENA_ARRAY(
+		    s->ld->tree, uint32_t, y->kind == YAML_SEQ ? y->n : 1);
 		if (y->kind != YAML_SEQ)
 			add_need(s, i, y);
 		for (uint32_t j = 0; y->kind == YAML_SEQ && j < y->n; j++)
@@ -170,14 +173,17 @@ void env_read(struct names *nm, const struct yaml *env, struct tmpl *ret)
 		const struct yaml *key = env->pairs[i].key, *value = env->pairs[i].value;
 
 		if (!load_ident(key->scalar))
-			BAD(nm->ld, key, "bad variable name '%.*s': expected letters, digits and '_'",
+			BAD(nm->ld, key,
+			    "bad variable name '%.*s': expected letters, digits and '_'",
 			    STR_ARG(key->scalar));
 		else if (owned_by_daemon(key->scalar))
 			BAD(nm->ld, key, "RETRAIN_ variables are set by the daemon");
 		else if (value->kind != YAML_SCALAR)
-			BAD(nm->ld, value, "the value of '%.*s' must be a text", STR_ARG(key->scalar));
+			BAD(nm->ld, value, "the value of '%.*s' must be a text",
+			    STR_ARG(key->scalar));
 		else if (decides_code(key->scalar) && ret->items[i].kind != TMPL_CONST)
-			BAD(nm->ld, value, "'%.*s' must be constant: it decides which code runs",
+			BAD(nm->ld, value,
+			    "'%.*s' must be constant: it decides which code runs",
 			    STR_ARG(key->scalar));
 	}
 }
@@ -189,12 +195,14 @@ static void read_command(struct names *nm, const struct yaml *y, struct step_spe
 
 	nm->where = "command";
 	if (y->kind != YAML_SEQ) {
-		d = BAD(nm->ld, y, "'command' must be a list: there is no shell to split it");
+		d = BAD(
+		    nm->ld, y, "'command' must be a list: there is no shell to split it");
 		diag_hint(nm->ld->diags, d, "write [sh, -c, '...'] if you want one");
 		return;
 	}
 	if (y->n == 0 || y->n > ARGV_MAX) {
-		BAD(nm->ld, y, "'command' must be a program and at most %d arguments", ARGV_MAX - 1);
+		BAD(nm->ld, y, "'command' must be a program and at most %d arguments",
+		    ARGV_MAX - 1);
 		return;
 	}
 	for (uint32_t i = 0; i < y->n; i++) {
@@ -206,9 +214,11 @@ static void read_command(struct names *nm, const struct yaml *y, struct step_spe
 	if (!names_tmpl(nm, y, true, argv))
 		return;
 	if (argv->items[0].kind != TMPL_CONST)
-		BAD(nm->ld, y->items[0], "the program must be constant: ${} may stand in arguments"
+		BAD(nm->ld, y->items[0],
+		    "the program must be constant: ${} may stand in arguments"
 		    " only");
-	else if (argv->items[0].value.tag != VALUE_STRING || argv->items[0].value.len == 0)
+	else if (argv->items[0].value.tag != VALUE_STRING ||
+	    argv->items[0].value.len == 0)
 		BAD(nm->ld, y->items[0], "the program must be a text that is not empty");
 }
 
@@ -247,9 +257,10 @@ static void check_with(struct load *ld, const struct catalog_instance *in,
 	if (with && rows)
 		options_known(&rows, 1, with, ld->diags);
 	for (; rows && rows->name; rows++)
-		if ((rows->flags & OPT_REQUIRED) && !(with && yaml_get(with, str_of(rows->name))))
-			BAD(ld, at, "executor '%.*s' needs '%s' in 'with'", STR_ARG(in->name),
-			    rows->name);
+		if ((rows->flags & OPT_REQUIRED) &&
+		    !(with && yaml_get(with, str_of(rows->name))))
+			BAD(ld, at, "executor '%.*s' needs '%s' in 'with'",
+			    STR_ARG(in->name), rows->name);
 }
 
 static void read_work(struct names *nm, const struct yaml *map, const struct step_keys *k,
@@ -306,7 +317,8 @@ static void read_step(struct names *nm, const struct yaml *map, const struct ste
 	else if (k->command || k->executor.len)
 		read_work(nm, map, k, st);
 	else if (!load_later(step_options, map))
-		BAD(nm->ld, map, "step '%.*s' has no work: expected 'command', 'executor' or 'gate'",
+		BAD(nm->ld, map,
+		    "step '%.*s' has no work: expected 'command', 'executor' or 'gate'",
 		    STR_ARG(k->name));
 }
 

@@ -6,14 +6,16 @@
 
 #include "rules/tmpl_build.h"
 
-static bool build_scalar(const struct tmpl_build *b, const struct yaml *y, struct tmpl *ret)
+static bool build_scalar(
+    const struct tmpl_build *b, const struct yaml *y, struct tmpl *ret)
 {
 	struct str s = arena_str(b->arena, y->scalar);
 	struct expr_source src = {.text = s, .node = y, .at = y->at};
 
 	ret->kind = TMPL_CONST;
 	if (!memmem(s.p, s.len, "${", 2)) {
-		ret->value = b->text || y->quoted ? value_str(s) : load_value(y, b->arena);
+		ret->value = b->text || y->quoted ? value_str(s)
+						  : load_value(y, b->arena);
 		return true;
 	}
 	if (b->on_scalar)
@@ -39,7 +41,8 @@ bool tmpl_build(const struct tmpl_build *b, const struct yaml *y, struct tmpl *r
 	if (y->kind == YAML_MAP)
 		ret->keys = ARENA_ARRAY(b->arena, struct str, y->n);
 	for (uint32_t i = 0; i < y->n; i++) {
-		const struct yaml *item = y->kind == YAML_MAP ? y->pairs[i].value : y->items[i];
+		const struct yaml *item = y->kind == YAML_MAP ? y->pairs[i].value
+							      : y->items[i];
 
 		if (y->kind == YAML_MAP)
 			ret->keys[i] = arena_str(b->arena, y->pairs[i].key->scalar);
@@ -80,7 +83,8 @@ struct value tmpl_eval(const struct tmpl *t, struct eval *ev)
 	    : value_list_of(v, t->n, ev->arena);
 }
 
-void tmpl_each_prog(const struct tmpl *t, void (*f)(void *, const struct prog *), void *ctx)
+void tmpl_each_prog(
+    const struct tmpl *t, void (*f)(void *, const struct prog *), void *ctx)
 {
 	if (t->kind == TMPL_PROG)
 		f(ctx, t->prog);

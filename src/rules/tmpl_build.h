@@ -8,7 +8,8 @@
 struct tmpl_build {
 	const struct expr_env *env;
 	bool		 text;		/* constant scalars become strings: argv, env */
-	void		(*on_scalar)(void *, const struct yaml *);	/* before each; or NULL */
+	/* before each scalar with an expression; or NULL */
+	void		(*on_scalar)(void *, const struct yaml *);
 	void		*ctx;
 	struct arena	*arena;
 	struct diags	*diags;

@@ -57,7 +57,8 @@ static struct str day_unit(struct str s, uint32_t *ret_off)
 	for (uint32_t i = 0; i + n < s.len; i++) {
 		uint32_t a = i + n + 1, b = a;
 
-		if (memcmp(s.p + i, call, n) != 0 || (s.p[a - 1] != '"' && s.p[a - 1] != '\''))
+		if (memcmp(s.p + i, call, n) != 0 ||
+		    (s.p[a - 1] != '"' && s.p[a - 1] != '\''))
 			continue;
 		while (b < s.len && g_ascii_isdigit(s.p[b]))
 			b++;

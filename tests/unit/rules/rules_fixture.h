@@ -13,9 +13,12 @@ static inline const struct catalog *fixture_catalog(void)
 		{.name = "conf", .type = OPT_NODE, .doc = "its parameters"},
 		{.name = NULL},
 	};
-	static const struct catalog_kind process = {CATALOG_EXECUTOR, "process", "", none, 0, NULL};
-	static const struct catalog_kind http = {CATALOG_EXECUTOR, "http", "", none, 0, dag};
-	static const struct catalog_kind kafka = {CATALOG_SOURCE, "kafka", "", none, 0, NULL};
+	static const struct catalog_kind process = {
+	    CATALOG_EXECUTOR, "process", "", none, 0, NULL};
+	static const struct catalog_kind http = {
+	    CATALOG_EXECUTOR, "http", "", none, 0, dag};
+	static const struct catalog_kind kafka = {
+	    CATALOG_SOURCE, "kafka", "", none, 0, NULL};
 	static const struct catalog_kind *kinds[] = {&process, &http, &kafka};
 	static struct catalog_instance instances[] = {
 		{CATALOG_EXECUTOR, 1, {"local", 5}, &process, {NULL, 0}, NULL},
@@ -32,7 +35,9 @@ static inline const struct catalog *fixture_catalog(void)
 static inline struct ruleset *fixture_build(const char *yaml, GString *msg)
 {
 	struct rule_text text = {
-		.name = STR("rules.yaml"), .dir = STR("/srv/rules"), .bytes = str_of(yaml),
+	    .name = STR("rules.yaml"),
+	    .dir = STR("/srv/rules"),
+	    .bytes = str_of(yaml),
 	};
 	struct text one = {text.name, text.bytes};
 	struct diags *diags = diags_new(&one, 1);

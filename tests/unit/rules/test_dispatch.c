@@ -10,7 +10,8 @@
 #define RULES 10000
 #define EVENTS 400
 
-static const char pipeline[] = "pipelines: [{name: p, steps: [{name: s, command: [x]}]}]\n";
+static const char pipeline[] = "pipelines: [{name: p, steps: [{name: s, command: "
+			       "[x]}]}]\n";
 
 /* A small generator of its own: the same numbers everywhere. */
 static uint32_t next_random(uint32_t *x)
@@ -46,7 +47,8 @@ static void add_rule(GString *s, uint32_t i, uint32_t *seed)
 		g_string_append(s, ", retained: true");
 	r = next_random(seed);
 	if (r % 8)
-		g_string_append_printf(s, ", where: 'data.model == \"m%u\" && data.name == \"n%u\"'",
+		g_string_append_printf(s,
+		    ", where: 'data.model == \"m%u\" && data.name == \"n%u\"'",
 		    r / 8 % 1000, r / 8000 % 3);
 	g_string_append(s, "}}\n");
 }
@@ -143,8 +145,12 @@ static uint32_t count(struct ruleset *rs, const char *type, const char *data)
 	struct arena *arena = arena_new(0);
 	struct event_limits limits = {0};
 	const struct dispatch_hit *hits;
-	struct event e = {.id = STR("1"), .source = STR("s"), .type = str_of(type), .via = 1,
-		.data = str_of(data), .body = str_of(data)};
+	struct event e = {.id = STR("1"),
+	    .source = STR("s"),
+	    .type = str_of(type),
+	    .via = 1,
+	    .data = str_of(data),
+	    .body = str_of(data)};
 	uint32_t n;
 
 	assert_true(event_fill(&e, &rs->plan, &limits, arena));
@@ -166,7 +172,7 @@ static void fields_of_another_type_or_absent_are_no_match(void **state)
 	assert_int_equal(count(rs, "t", "{\"x\":\"5\"}"), 2);
 	assert_int_equal(count(rs, "t", "{\"x\":5}"), 1);
 	assert_int_equal(count(rs, "t", "{}"), 1);
-	assert_int_equal(count(rs, "t", "{\"x\":\"\\u00e9\"}"), 2);	/* escaped or not */
+	assert_int_equal(count(rs, "t", "{\"x\":\"\\u00e9\"}"), 2); /* escaped or not */
 	assert_int_equal(count(rs, "t", "{\"x\":\"\xc3\xa9\"}"), 2);
 	assert_int_equal(count(rs, "u", "{\"x\":\"5\"}"), 0);
 	ruleset_unref(rs);

@@ -92,10 +92,11 @@ static void bad_files_say_what_is_wrong(void **state)
 		render("tests/rules/bad", v->pdata[i], out, &loaded);
 		if (update)
 			g_file_set_contents(path, out->str, (gssize)out->len, NULL);
-		if (!g_file_get_contents(path, &expect, NULL, NULL) || strcmp(expect, out->str) != 0 ||
-		    loaded) {
-			fprintf(stderr, "%s: expected\n%s\ngot\n%s\n", (char *)v->pdata[i],
-			    expect ? expect : "(no .err file)", out->str);
+		if (!g_file_get_contents(path, &expect, NULL, NULL) ||
+		    strcmp(expect, out->str) != 0 || loaded) {
+			fprintf(stderr, "%s: expected\n%s\ngot\n%s\n",
+			    (char *)v->pdata[i], expect ? expect : "(no .err file)",
+			    out->str);
 			bad = true;
 		}
 		g_string_free(out, true);
@@ -122,8 +123,9 @@ static void shipped_rules_load_without_a_word(void **state)
 		gsize len;
 
 		assert_true(g_file_get_contents(path, &bytes, &len, NULL));
-		texts[i] = (struct rule_text){.name = str_of(v->pdata[i]), .dir = STR("/srv/rules"),
-			.bytes = {bytes, (uint32_t)len}};
+		texts[i] = (struct rule_text){.name = str_of(v->pdata[i]),
+		    .dir = STR("/srv/rules"),
+		    .bytes = {bytes, (uint32_t)len}};
 		shown[i] = (struct text){texts[i].name, texts[i].bytes};
 	}
 	diags = diags_new(shown, v->len);

@@ -8,27 +8,33 @@
 #include "rules_fixture.h"
 #include "rules/pipeline_read.h"
 
-static const char text[] =
-    "defaults: {step: {timeout: 5m}, pipeline: {env: {MODE: batch}}}\n"
-    "pipelines:\n"
-    "  - name: spindle\n"
-    "    model: \"m-${params.name}\"\n"
-    "    dir: work/../models\n"
-    "    params:\n"
-    "      name: {type: string, max: 5, pattern: \"^[a-z]+$\"}\n"
-    "      epochs: {type: int, default: 5, min: 1, max: 10}\n"
-    "      rate: {type: double, default: 0.5}\n"
-    "      colour: {default: red, words: [red, green]}\n"
-    "      since: {default: null}\n"
-    "    env: {RUN: \"${run.id}\"}\n"
-    "    concurrency: {limit: 3, per_key: 1, on_limit: replace, queue: 7}\n"
-    "    steps:\n"
-    "      - {name: last, needs: [gate, prepare], command: [done]}\n"
-    "      - {name: gate, needs: train, gate: steps.train.metrics.auc > 0.5}\n"
-    "      - {name: train, needs: prepare, command: [python3, \"${params.name}\", \"$${x}\", 5,\n"
-    "          \"e=${params.epochs}\"], retry: {attempts: 3, backoff: 1s, max: 4s}}\n"
-    "      - {name: prepare, command: [p], timeout: 1m}\n"
-    "    on_success: {promote: {metrics: \"${steps.train.metrics}\"}}\n";
+static const char text[] = "defaults: {step: {timeout: 5m}, pipeline: {env: {MODE: "
+			   "batch}}}\n"
+			   "pipelines:\n"
+			   "  - name: spindle\n"
+			   "    model: \"m-${params.name}\"\n"
+			   "    dir: work/../models\n"
+			   "    params:\n"
+			   "      name: {type: string, max: 5, pattern: \"^[a-z]+$\"}\n"
+			   "      epochs: {type: int, default: 5, min: 1, max: 10}\n"
+			   "      rate: {type: double, default: 0.5}\n"
+			   "      colour: {default: red, words: [red, green]}\n"
+			   "      since: {default: null}\n"
+			   "    env: {RUN: \"${run.id}\"}\n"
+			   "    concurrency: {limit: 3, per_key: 1, on_limit: replace, "
+			   "queue: 7}\n"
+			   "    steps:\n"
+			   "      - {name: last, needs: [gate, prepare], command: "
+			   "[done]}\n"
+			   "      - {name: gate, needs: train, gate: "
+			   "steps.train.metrics.auc > 0.5}\n"
+			   "      - {name: train, needs: prepare, command: [python3, "
+			   "\"${params.name}\", \"$${x}\", 5,\n"
+			   "          \"e=${params.epochs}\"], retry: {attempts: 3, "
+			   "backoff: 1s, max: 4s}}\n"
+			   "      - {name: prepare, command: [p], timeout: 1m}\n"
+			   "    on_success: {promote: {metrics: "
+			   "\"${steps.train.metrics}\"}}\n";
 
 static struct arena *arena;
 
@@ -132,7 +138,8 @@ static void what_no_longer_compiles_says_why(void **state)
 
 static struct value map1(const char *key, struct value v)
 {
-	struct value *k = ARENA_NEW(arena, struct value), *w = ARENA_NEW(arena, struct value);
+	struct value *k = ARENA_NEW(arena, struct value),
+		     *w = ARENA_NEW(arena, struct value);
 
 	*k = value_str(str_of(key));
 	*w = v;
@@ -146,7 +153,8 @@ static void params_are_filled_in_and_checked(void **state)
 	struct err err = {0};
 
 	(void)state;
-	assert_true(pipeline_params(p, map1("name", value_str(STR("abc"))), &v, arena, &err));
+	assert_true(
+	    pipeline_params(p, map1("name", value_str(STR("abc"))), &v, arena, &err));
 	assert_int_equal(v.map->n, 5);
 	assert_int_equal(value_member(v, STR("epochs"), arena).i, 5);
 	assert_int_equal(value_member(v, STR("since"), arena).tag, VALUE_NULL);
@@ -158,13 +166,18 @@ static void params_are_filled_in_and_checked(void **state)
 	    "pipeline 'spindle' has no parameter 'epoch', did you mean 'epochs'");
 	assert_false(pipeline_params(p, map1("name", value_int(1)), &v, arena, &err));
 	assert_string_equal(err.msg, "parameter 'name': expected string, found int");
-	assert_false(pipeline_params(p, map1("name", value_str(STR("abcdef"))), &v, arena, &err));
-	assert_string_equal(err.msg, "parameter 'name': length 6 is above the greatest, 5");
-	assert_false(pipeline_params(p, map1("name", value_str(STR("A"))), &v, arena, &err));
+	assert_false(
+	    pipeline_params(p, map1("name", value_str(STR("abcdef"))), &v, arena, &err));
+	assert_string_equal(
+	    err.msg, "parameter 'name': length 6 is above the greatest, 5");
+	assert_false(
+	    pipeline_params(p, map1("name", value_str(STR("A"))), &v, arena, &err));
 	assert_string_equal(err.msg, "parameter 'name': 'A' does not match '^[a-z]+$'");
 	/* a length is in code points */
-	assert_false(pipeline_params(p, map1("name", value_str(STR("äöüäö"))), &v, arena, &err));
-	assert_string_equal(err.msg, "parameter 'name': 'äöüäö' does not match '^[a-z]+$'");
+	assert_false(
+	    pipeline_params(p, map1("name", value_str(STR("äöüäö"))), &v, arena, &err));
+	assert_string_equal(
+	    err.msg, "parameter 'name': 'äöüäö' does not match '^[a-z]+$'");
 	assert_false(pipeline_params(p, value_int(3), &v, arena, &err));
 	assert_string_equal(err.msg, "parameters must be a map, found int");
 	pipeline_unref(p);
@@ -208,8 +221,8 @@ static void templates_evaluate(void **state)
 	struct err err = {0};
 
 	(void)state;
-	assert_true(pipeline_params(p, map1("name", value_str(STR("abc"))), &vars[PVAR_PARAMS], arena,
-	    &err));
+	assert_true(pipeline_params(
+	    p, map1("name", value_str(STR("abc"))), &vars[PVAR_PARAMS], arena, &err));
 	v = tmpl_eval(&p->steps[1].argv, &ev);
 	assert_int_equal(v.tag, VALUE_LIST);
 	assert_int_equal(v.list->n, 5);
@@ -236,11 +249,13 @@ static void params_as_json(void **state)
 	assert_string_equal(s->str,
 	    "[{\"name\":\"name\",\"type\":\"string\",\"required\":true,\"max\":5.0,"
 	    "\"pattern\":\"^[a-z]+$\",\"description\":\"\"},"
-	    "{\"name\":\"epochs\",\"type\":\"int\",\"required\":false,\"default\":5,\"min\":1.0,"
+	    "{\"name\":\"epochs\",\"type\":\"int\",\"required\":false,\"default\":5,"
+	    "\"min\":1.0,"
 	    "\"max\":10.0,\"description\":\"\"},"
 	    "{\"name\":\"rate\",\"type\":\"double\",\"required\":false,\"default\":0.5,"
 	    "\"description\":\"\"},"
-	    "{\"name\":\"colour\",\"type\":\"any\",\"required\":false,\"default\":\"red\","
+	    "{\"name\":\"colour\",\"type\":\"any\",\"required\":false,\"default\":"
+	    "\"red\","
 	    "\"words\":[\"red\",\"green\"],\"description\":\"\"},"
 	    "{\"name\":\"since\",\"type\":\"any\",\"required\":false,\"default\":null,"
 	    "\"description\":\"\"}]");
@@ -267,14 +282,19 @@ static void dag_order_and_cycles(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(steps_are_in_order_with_their_defaults, setup, teardown),
-		cmocka_unit_test_setup_teardown(restoring_gives_the_same_pipeline, setup, teardown),
-		cmocka_unit_test_setup_teardown(what_no_longer_compiles_says_why, setup, teardown),
-		cmocka_unit_test_setup_teardown(params_are_filled_in_and_checked, setup, teardown),
-		cmocka_unit_test_setup_teardown(numbers_convert_where_nothing_is_lost, setup, teardown),
-		cmocka_unit_test_setup_teardown(templates_evaluate, setup, teardown),
-		cmocka_unit_test_setup_teardown(params_as_json, setup, teardown),
-		cmocka_unit_test(dag_order_and_cycles),
+	    cmocka_unit_test_setup_teardown(
+		steps_are_in_order_with_their_defaults, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		restoring_gives_the_same_pipeline, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		what_no_longer_compiles_says_why, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		params_are_filled_in_and_checked, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		numbers_convert_where_nothing_is_lost, setup, teardown),
+	    cmocka_unit_test_setup_teardown(templates_evaluate, setup, teardown),
+	    cmocka_unit_test_setup_teardown(params_as_json, setup, teardown),
+	    cmocka_unit_test(dag_order_and_cycles),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,7 +39,8 @@ static void check_path(const struct ruleset *rs, uint32_t slot, const char *expe
 
 	assert_true(slot < rs->plan.n);
 	for (uint32_t i = 0; i < rs->plan.v[slot].n; i++)
-		g_string_append_printf(s, "%s%.*s", i ? "." : "", STR_ARG(rs->plan.v[slot].seg[i]));
+		g_string_append_printf(
+		    s, "%s%.*s", i ? "." : "", STR_ARG(rs->plan.v[slot].seg[i]));
 	assert_string_equal(s->str, expect);
 	g_string_free(s, true);
 }
@@ -47,12 +48,16 @@ static void check_path(const struct ruleset *rs, uint32_t slot, const char *expe
 static void expressions_read_slots_and_vars(void **state)
 {
 	struct ruleset *rs = build("rules:\n"
-	    "  - name: r\n"
-	    "    on: {type: t, where: data.a == \"x\", key: event.subject}\n"
-	    "    when: data.b.c > 1 && event.data.b.c < 9 && data[\"b\"].d == key\n"
-	    "    dedupe: {key: data.v, for: 1h}\n"
-	    "    run: {pipeline: p, params: {x: \"${data.u}-${event.partitionkey}\"}}\n"
-	    "pipelines: [{name: p, params: {x: \"\"}, steps: [{name: s, command: [x]}]}]\n");
+				   "  - name: r\n"
+				   "    on: {type: t, where: data.a == \"x\", key: "
+				   "event.subject}\n"
+				   "    when: data.b.c > 1 && event.data.b.c < 9 && "
+				   "data[\"b\"].d == key\n"
+				   "    dedupe: {key: data.v, for: 1h}\n"
+				   "    run: {pipeline: p, params: {x: "
+				   "\"${data.u}-${event.partitionkey}\"}}\n"
+				   "pipelines: [{name: p, params: {x: \"\"}, steps: "
+				   "[{name: s, command: [x]}]}]\n");
 	const struct rule *r = &rs->rules[0];
 	const struct expr_ref *in;
 	struct expr_equal eq[4];
@@ -114,19 +119,19 @@ static const struct rule_signal *signal_of(struct ruleset *rs, uint32_t rule)
 
 static void equal_definitions_have_equal_hashes(void **state)
 {
-#define RULE(name, on, sig) "  - {name: " name ", on: " on ", run: p, when: v.avg > 1.0,\n" \
-	"     signals: {v: " sig "}}\n"
-	struct ruleset *rs = build("vars: {k: 2}\nrules:\n"
-	    RULE("a", "{type: t, key: data.m}", "{value: data.v, over: 1h}")
-	    RULE("b", "{key: data.m, type: t}", "{over: 60m, value: data.v}")
-	    RULE("c", "{type: t, key: data.m}", "{value: data.w, over: 1h}")
-	    RULE("d", "{type: t, key: data.n}", "{value: data.v, over: 1h}")
-	    RULE("e", "{type: t, key: data.m}", "{value: data.v, over: 1h, min_count: 3}")
-	    RULE("f", "{type: t, key: data.m}", "{value: data.v, tumbling: 1h}")
-	    RULE("g", "{type: t, key: data.m, lateness: 5s}", "{value: data.v, over: 1h}")
-	    RULE("h", "{type: t, key: data.m}", "{value: data.v * vars.k, over: 1h}") PIPELINE);
-	struct ruleset *other = build("vars: {k: 3}\nrules:\n"
-	    RULE("h", "{type: t, key: data.m}", "{value: data.v * vars.k, over: 1h}") PIPELINE);
+#define RULE(name, on, sig) "  - {name: " name ", on: " on ", run: p,\n" \
+	"     when: v.avg > 1.0, signals: {v: " sig "}}\n"
+	struct ruleset *rs = build("vars: {k: 2}\nrules:\n" RULE(
+	    "a", "{type: t, key: data.m}", "{value: data.v, over: 1h}") RULE("b",
+	    "{key: data.m, type: t}", "{over: 60m, value: data.v}") RULE("c",
+	    "{type: t, key: data.m}", "{value: data.w, over: 1h}") RULE("d",
+	    "{type: t, key: data.n}", "{value: data.v, over: 1h}") RULE("e",
+	    "{type: t, key: data.m}", "{value: data.v, over: 1h, min_count: 3}") RULE("f",
+	    "{type: t, key: data.m}", "{value: data.v, tumbling: 1h}") RULE("g",
+	    "{type: t, key: data.m, lateness: 5s}", "{value: data.v, over: 1h}") RULE("h",
+	    "{type: t, key: data.m}", "{value: data.v * vars.k, over: 1h}") PIPELINE);
+	struct ruleset *other = build("vars: {k: 3}\nrules:\n" RULE("h",
+	    "{type: t, key: data.m}", "{value: data.v * vars.k, over: 1h}") PIPELINE);
 #undef RULE
 
 	(void)state;
@@ -137,22 +142,42 @@ static void equal_definitions_have_equal_hashes(void **state)
 		if (i != 4)
 			assert_memory_not_equal(signal_of(rs, 0)->spec.hash,
 			    signal_of(rs, i)->spec.hash, 16);
-	assert_memory_not_equal(signal_of(rs, 7)->spec.hash, signal_of(other, 0)->spec.hash, 16);
-	assert_memory_equal(rs->rules[0].selectors[0].hash, rs->rules[1].selectors[0].hash, 16);
+	assert_memory_not_equal(
+	    signal_of(rs, 7)->spec.hash, signal_of(other, 0)->spec.hash, 16);
+	assert_memory_equal(
+	    rs->rules[0].selectors[0].hash, rs->rules[1].selectors[0].hash, 16);
 	assert_memory_not_equal(rs->rules[0].hash, rs->rules[1].hash, 16);
 	assert_int_equal(signal_of(rs, 6)->spec.lateness_ms, 5000);
 	ruleset_unref(rs);
 	ruleset_unref(other);
 }
 
+static void a_shared_state_keeps_what_any_rule_reads(void **state)
+{
+	struct ruleset *rs = build("rules:\n"
+				   "  - {name: a, on: t, run: p, when: v.avg > 1.0, "
+				   "signals: {v: {value: data.v, over: 1h}}}\n"
+				   "  - {name: b, on: t, run: p, when: w.max > 1.0, "
+				   "signals: {w: {value: data.v, over: 1h}}}\n"
+				   "  - {name: c, on: t, run: p, when: v.min > 1.0, "
+				   "signals: {v: {value: data.v, over: 2h}}}\n" PIPELINE);
+
+	(void)state;
+	assert_int_equal(signal_of(rs, 0)->spec.aggregates, AGG_AVG | AGG_MAX);
+	assert_int_equal(signal_of(rs, 1)->spec.aggregates, AGG_AVG | AGG_MAX);
+	assert_int_equal(signal_of(rs, 2)->spec.aggregates, AGG_MIN);
+	ruleset_unref(rs);
+}
+
 static void tumbling_windows_in_a_zone(void **state)
 {
 	struct ruleset *rs = build("rules:\n"
-	    "  - {name: a, on: t, run: p, when: v.avg > 1.0,\n"
-	    "     signals: {v: {value: data.v, tumbling: 1d, timezone: Asia/Shanghai}}}\n"
-	    "  - {name: b, on: t, run: p, when: v.avg > 1.0,\n"
-	    "     signals: {v: {value: data.v, tumbling: 1h, timezone: \"+05:45\", offset: 10m}}}\n"
-	    PIPELINE);
+				   "  - {name: a, on: t, run: p, when: v.avg > 1.0,\n"
+				   "     signals: {v: {value: data.v, tumbling: 1d, "
+				   "timezone: Asia/Shanghai}}}\n"
+				   "  - {name: b, on: t, run: p, when: v.avg > 1.0,\n"
+				   "     signals: {v: {value: data.v, tumbling: 1h, "
+				   "timezone: \"+05:45\", offset: 10m}}}\n" PIPELINE);
 
 	(void)state;
 	/* midnight in Shanghai is 16:00 UTC; full hours at +05:45 are :15 UTC */
@@ -164,19 +189,24 @@ static void tumbling_windows_in_a_zone(void **state)
 static void schedules_and_their_identity(void **state)
 {
 	struct ruleset *rs = build("rules:\n"
-	    "  - {name: a, schedule: \"0 2 * * *\", run: p}\n"
-	    "  - {name: b, schedule: {cron: \"0 2 * * *\", jitter: 5m, catch_up: all}, run: p}\n"
-	    "  - {name: c, schedule: {cron: \"0 2 * * *\", timezone: Asia/Tokyo}, run: p}\n"
-	    "  - {name: d, schedule: {every: 6h, catch_up: none, deadline: 1h}, run: p}\n" PIPELINE);
+				   "  - {name: a, schedule: \"0 2 * * *\", run: p}\n"
+				   "  - {name: b, schedule: {cron: \"0 2 * * *\", "
+				   "jitter: 5m, catch_up: all}, run: p}\n"
+				   "  - {name: c, schedule: {cron: \"0 2 * * *\", "
+				   "timezone: Asia/Tokyo}, run: p}\n"
+				   "  - {name: d, schedule: {every: 6h, catch_up: none, "
+				   "deadline: 1h}, run: p}\n" PIPELINE);
 
 	(void)state;
 	assert_memory_equal(rs->rules[0].schedule_hash, rs->rules[1].schedule_hash, 16);
-	assert_memory_not_equal(rs->rules[0].schedule_hash, rs->rules[2].schedule_hash, 16);
+	assert_memory_not_equal(
+	    rs->rules[0].schedule_hash, rs->rules[2].schedule_hash, 16);
 	assert_int_equal(rs->rules[0].catch_up, CATCH_UP_LAST);
 	assert_int_equal(rs->rules[1].catch_up, CATCH_UP_ALL);
 	assert_int_equal(rs->rules[1].jitter_ms, 300000);
 	assert_int_equal(rs->rules[3].deadline_ms, 3600000);
-	assert_int_equal(schedule_next(rs->rules[2].schedule, 0), 17 * 3600000);	/* 02:00 JST */
+	assert_int_equal(
+	    schedule_next(rs->rules[2].schedule, 0), 17 * 3600000); /* 02:00 JST */
 	assert_int_equal(schedule_next(rs->rules[3].schedule, 0), 6 * 3600000);
 	ruleset_unref(rs);
 }
@@ -185,8 +215,8 @@ struct file {
 	const char	*bundle, *name, *bytes;
 };
 
-static struct ruleset *build_files(const struct file *f, uint32_t n, const struct catalog *c,
-    GString *msg)
+static struct ruleset *build_files(
+    const struct file *f, uint32_t n, const struct catalog *c, GString *msg)
 {
 	struct rule_text *v = g_new0(struct rule_text, n);
 	struct text *shown = g_new0(struct text, n);
@@ -210,10 +240,12 @@ static struct ruleset *build_files(const struct file *f, uint32_t n, const struc
 static void files_share_pipelines_and_defaults(void **state)
 {
 	static const struct file files[] = {
-		{"", "rules/a.yaml", "vars: {x: 1}\nrules: [{name: r, on: t, when: data.x > vars.x,"
-		    " run: p, cooldown: 2h}]\n"},
-		{"", "rules/b.yaml", "rules: [{name: q, uid: old, on: t, run: p}]\n" PIPELINE},
-		{"", "rules/defaults.yaml", "defaults: {rule: {cooldown: 1h, owner: us}}\n"},
+	    {"", "rules/a.yaml",
+		"vars: {x: 1}\nrules: [{name: r, on: t, when: data.x > vars.x,"
+		" run: p, cooldown: 2h}]\n"},
+	    {"", "rules/b.yaml",
+		"rules: [{name: q, uid: old, on: t, run: p}]\n" PIPELINE},
+	    {"", "rules/defaults.yaml", "defaults: {rule: {cooldown: 1h, owner: us}}\n"},
 	};
 	GString *msg = g_string_new(NULL);
 	struct ruleset *rs = build_files(files, 3, fixture_catalog(), msg);
@@ -237,10 +269,12 @@ static void files_share_pipelines_and_defaults(void **state)
 static void a_bundle_prefixes_its_names(void **state)
 {
 	static const struct file files[] = {
-		{"risk", "rules/risk/a.yaml", "rules: [{name: r, on: t, run: p}, {name: s, on: t,"
-		    " run: common}]\n" PIPELINE},
-		{"shared", "rules/shared/b.yaml", "pipelines: [{name: common, steps: [{name: s,"
-		    " command: [x]}]}]\n"},
+	    {"risk", "rules/risk/a.yaml",
+		"rules: [{name: r, on: t, run: p}, {name: s, on: t,"
+		" run: common}]\n" PIPELINE},
+	    {"shared", "rules/shared/b.yaml",
+		"pipelines: [{name: common, steps: [{name: s,"
+		" command: [x]}]}]\n"},
 	};
 	static const struct file outside[] = {
 		{"", "rules/a.yaml", PIPELINE},
@@ -263,15 +297,16 @@ static void a_bundle_prefixes_its_names(void **state)
 static void errors_of_all_files_are_told(void **state)
 {
 	static const struct file files[] = {
-		{"", "rules/a.yaml", "rules: [{name: r, on: t, run: nix}]\n"},
-		{"", "rules/b.yaml", "rules: [{name: q\n"},
-		{"", "rules/c.yaml", "rules: [{name: q, on: t, run: p, fro: 1}]\n" PIPELINE},
+	    {"", "rules/a.yaml", "rules: [{name: r, on: t, run: nix}]\n"},
+	    {"", "rules/b.yaml", "rules: [{name: q\n"},
+	    {"", "rules/c.yaml", "rules: [{name: q, on: t, run: p, fro: 1}]\n" PIPELINE},
 	};
 	GString *msg = g_string_new(NULL);
 
 	(void)state;
 	assert_null(build_files(files, 3, fixture_catalog(), msg));
-	assert_non_null(strstr(msg->str, "rules/a.yaml:1:31: error: there is no pipeline 'nix'"));
+	assert_non_null(
+	    strstr(msg->str, "rules/a.yaml:1:31: error: there is no pipeline 'nix'"));
 	assert_non_null(strstr(msg->str, "rules/b.yaml:"));
 	assert_non_null(strstr(msg->str, "rules/c.yaml:1:34: error: unknown key 'fro'"));
 	g_string_free(msg, true);
@@ -280,9 +315,11 @@ static void errors_of_all_files_are_told(void **state)
 static void without_a_config_names_of_it_are_warnings(void **state)
 {
 	static const struct file files[] = {
-		{"", "rules/a.yaml", "rules: [{name: r, on: {source: s, type: t}, run: p}]\n"
-		    "pipelines: [{name: p, steps: [{name: a, executor: k8s, with: {image: x}},"
-		    " {name: b, command: [x]}]}]\n"},
+	    {"", "rules/a.yaml",
+		"rules: [{name: r, on: {source: s, type: t}, run: p}]\n"
+		"pipelines: [{name: p, steps: [{name: a, executor: k8s, with: {image: "
+		"x}},"
+		" {name: b, command: [x]}]}]\n"},
 	};
 	struct catalog none = {.configured = false};
 	GString *msg = g_string_new(NULL);
@@ -305,7 +342,8 @@ static void packing_keeps_the_texts_and_the_hash(void **state)
 	};
 	struct arena *arena = arena_new(0);
 	GString *msg = g_string_new(NULL);
-	struct ruleset *rs = build_files(files, 2, fixture_catalog(), msg), *again, *other;
+	struct ruleset *rs = build_files(files, 2, fixture_catalog(), msg), *again,
+		       *other;
 	struct text shown[2];
 	struct rule_text *v;
 	struct diags *diags;
@@ -325,7 +363,8 @@ static void packing_keeps_the_texts_and_the_hash(void **state)
 	assert_memory_not_equal(rs->hash, other->hash, 32);
 	/* no such blob: cut off, another version, nothing */
 	for (uint32_t i = 0; i < rs->packed.len; i++)
-		assert_false(ruleset_unpack((struct str){rs->packed.p, i}, &v, &n, arena));
+		assert_false(
+		    ruleset_unpack((struct str){rs->packed.p, i}, &v, &n, arena));
 	assert_false(ruleset_unpack(STR("\x09\x01"), &v, &n, arena));
 	diags_free(diags);
 	ruleset_unref(rs);
@@ -356,12 +395,15 @@ static void an_empty_set_works(void **state)
 
 static void defaults_leave_out_what_a_kind_lacks(void **state)
 {
-	struct ruleset *rs = build("defaults: {rule: {for: 5m, cooldown: 1h, labels: {a: x}}}\n"
-	    "rules:\n"
-	    "  - {name: e, on: t, run: p}\n"
-	    "  - {name: s, on: t, run: p, when: v.avg > 1.0, signals: {v: {over: 1h}},"
-	    " labels: {b: y}}\n"
-	    "  - {name: c, schedule: \"@daily\", run: p, cooldown: 2h}\n" PIPELINE);
+	struct ruleset *rs = build("defaults: {rule: {for: 5m, cooldown: 1h, labels: {a: "
+				   "x}}}\n"
+				   "rules:\n"
+				   "  - {name: e, on: t, run: p}\n"
+				   "  - {name: s, on: t, run: p, when: v.avg > 1.0, "
+				   "signals: {v: {over: 1h}},"
+				   " labels: {b: y}}\n"
+				   "  - {name: c, schedule: \"@daily\", run: p, "
+				   "cooldown: 2h}\n" PIPELINE);
 
 	(void)state;
 	assert_int_equal(rs->rules[0].for_ms, 0);
@@ -376,10 +418,13 @@ static void defaults_leave_out_what_a_kind_lacks(void **state)
 static void advice_is_no_error(void **state)
 {
 	static const char yaml[] = "rules:\n"
-	    "  - {name: a, on: t, run: p, when: v.avg > 1.0 && now > last_run.finished,\n"
-	    "     signals: {v: {over: 1h}, w: {over: 1h}}, cooldown: 2h, refire: 1h}\n"
-	    "  - {name: b, on: {subject: s}, run: p}\n"
-	    "  - {name: c, schedule: {every: 6h, jitter: 2h, deadline: 1h}, run: p}\n" PIPELINE;
+				   "  - {name: a, on: t, run: p, when: v.avg > 1.0 && "
+				   "now > last_run.finished,\n"
+				   "     signals: {v: {over: 1h}, w: {over: 1h}}, "
+				   "cooldown: 2h, refire: 1h}\n"
+				   "  - {name: b, on: {subject: s}, run: p}\n"
+				   "  - {name: c, schedule: {every: 6h, jitter: 2h, "
+				   "deadline: 1h}, run: p}\n" PIPELINE;
 	struct text shown = {STR("rules.yaml"), str_of(yaml)};
 	struct diags *diags = diags_new(&shown, 1);
 	struct ruleset *rs = build(yaml);
@@ -401,8 +446,10 @@ static void schema_and_reference_come_from_the_tables(void **state)
 	rules_schema(s);
 	schema = json_loads(s->str, 0, NULL);
 	assert_non_null(schema);
-	rule = json_object_get(json_object_get(json_object_get(json_object_get(schema, "properties"),
-	    "rules"), "items"), "properties");
+	rule = json_object_get(
+	    json_object_get(
+		json_object_get(json_object_get(schema, "properties"), "rules"), "items"),
+	    "properties");
 	assert_non_null(json_object_get(rule, "keep_firing_for"));
 	assert_null(json_object_get(rule, "coalesce"));		/* of a later version */
 	rules_reference(md);
@@ -420,6 +467,7 @@ int main(void)
 		cmocka_unit_test(expressions_read_slots_and_vars),
 		cmocka_unit_test(facts_now_and_signals_are_noted),
 		cmocka_unit_test(equal_definitions_have_equal_hashes),
+		cmocka_unit_test(a_shared_state_keeps_what_any_rule_reads),
 		cmocka_unit_test(tumbling_windows_in_a_zone),
 		cmocka_unit_test(schedules_and_their_identity),
 		cmocka_unit_test(files_share_pipelines_and_defaults),

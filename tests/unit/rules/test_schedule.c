@@ -79,7 +79,7 @@ static bool field_holds(const char *field, int n)
 
 struct line {
 	const char	*text;
-	const char	*f[5];		/* days of month with steps count from 0: not used here */
+	const char *f[5]; /* days of month with steps count from 0: not used here */
 	bool		 interval;
 };
 static const struct line lines[] = {
@@ -152,37 +152,40 @@ static void compare(const struct line *l, const char *zone, int64_t start,
 	char a[TIME_TEXT], b[TIME_TEXT];
 
 	walk_line(l, local, due);
-	for (int i = 1500; i < WINDOW - 1500; i++) {	/* the rims lack their neighbours */
+	for (int i = 1500; i < WINDOW - 1500; i++) { /* the rims lack their neighbours */
 		int64_t t = start + i * MINUTE;
 
 		if (!due[i])
 			continue;
 		if (schedule_next(s, t - 1) != t)
-			fail_msg("%s in %s: next before %s is %s", l->text, zone, time_print(t, a),
-			    time_print(schedule_next(s, t - 1), b));
+			fail_msg("%s in %s: next before %s is %s", l->text, zone,
+			    time_print(t, a), time_print(schedule_next(s, t - 1), b));
 		if (schedule_prev(s, t + 1) != t)
-			fail_msg("%s in %s: prev after %s is %s", l->text, zone, time_print(t, a),
-			    time_print(schedule_prev(s, t + 1), b));
-		if (last != INT64_MIN && (schedule_next(s, last) != t || schedule_prev(s, t) != last))
-			fail_msg("%s in %s: neighbours of %s", l->text, zone, time_print(t, a));
+			fail_msg("%s in %s: prev after %s is %s", l->text, zone,
+			    time_print(t, a), time_print(schedule_prev(s, t + 1), b));
+		if (last != INT64_MIN &&
+		    (schedule_next(s, last) != t || schedule_prev(s, t) != last))
+			fail_msg("%s in %s: neighbours of %s", l->text, zone,
+			    time_print(t, a));
 		last = t;
 	}
 }
 
 static void agrees_with_a_walk_over_minutes(void **state)
 {
-	static const struct { const char *zone, *around; } cases[] = {
-		{"Europe/Berlin", "2026-03-29T01:00:00Z"},
-		{"Europe/Berlin", "2026-10-25T01:00:00Z"},
-		{"America/New_York", "2026-03-08T07:00:00Z"},
-		{"America/New_York", "2026-11-01T06:00:00Z"},
-		{"Australia/Lord_Howe", "2026-04-04T15:00:00Z"},	/* half an hour */
-		{"Australia/Lord_Howe", "2026-10-03T15:30:00Z"},
-		{"America/Sao_Paulo", "2018-11-04T03:00:00Z"},		/* midnight is missing */
-		{"Pacific/Apia", "2011-12-30T10:00:00Z"},		/* a day is missing */
-		{"Africa/Casablanca", "2026-02-15T02:00:00Z"},
-		{"Asia/Shanghai", "2026-06-01T00:00:00Z"},
-		{"UTC", "2024-02-29T12:00:00Z"},
+	static const struct { const char *zone, *around;
+	} cases[] = {
+	    {"Europe/Berlin", "2026-03-29T01:00:00Z"},
+	    {"Europe/Berlin", "2026-10-25T01:00:00Z"},
+	    {"America/New_York", "2026-03-08T07:00:00Z"},
+	    {"America/New_York", "2026-11-01T06:00:00Z"},
+	    {"Australia/Lord_Howe", "2026-04-04T15:00:00Z"}, /* half an hour */
+	    {"Australia/Lord_Howe", "2026-10-03T15:30:00Z"},
+	    {"America/Sao_Paulo", "2018-11-04T03:00:00Z"}, /* midnight is missing */
+	    {"Pacific/Apia", "2011-12-30T10:00:00Z"}, /* a day is missing */
+	    {"Africa/Casablanca", "2026-02-15T02:00:00Z"},
+	    {"Asia/Shanghai", "2026-06-01T00:00:00Z"},
+	    {"UTC", "2024-02-29T12:00:00Z"},
 	};
 	static int64_t local[WINDOW];
 
@@ -208,42 +211,60 @@ static void check_next(const char *line, const char *zone, const char *after,
 static void fixed_times_in_a_missing_or_repeated_hour(void **state)
 {
 	(void)state;
-	check_next("30 2 * * *", "Europe/Berlin", "2026-03-28T12:00:00Z", "2026-03-29T01:00:00.000Z");
-	check_next("30 2 * * *", "Europe/Berlin", "2026-03-29T01:00:00Z", "2026-03-30T00:30:00.000Z");
-	check_next("30 2 * * *", "Europe/Berlin", "2026-10-24T12:00:00Z", "2026-10-25T00:30:00.000Z");
-	check_next("30 2 * * *", "Europe/Berlin", "2026-10-25T00:30:00Z", "2026-10-26T01:30:00.000Z");
+	check_next("30 2 * * *", "Europe/Berlin", "2026-03-28T12:00:00Z",
+	    "2026-03-29T01:00:00.000Z");
+	check_next("30 2 * * *", "Europe/Berlin", "2026-03-29T01:00:00Z",
+	    "2026-03-30T00:30:00.000Z");
+	check_next("30 2 * * *", "Europe/Berlin", "2026-10-24T12:00:00Z",
+	    "2026-10-25T00:30:00.000Z");
+	check_next("30 2 * * *", "Europe/Berlin", "2026-10-25T00:30:00Z",
+	    "2026-10-26T01:30:00.000Z");
 }
 
 static void intervals_follow_elapsed_time(void **state)
 {
 	(void)state;
-	check_next("*/30 * * * *", "Europe/Berlin", "2026-10-25T00:30:00Z", "2026-10-25T01:00:00.000Z");
-	check_next("*/30 * * * *", "Europe/Berlin", "2026-03-29T00:30:00Z", "2026-03-29T01:00:00.000Z");
-	check_next("0 */6 * * *", "Asia/Shanghai", "2026-01-01T00:00:00Z", "2026-01-01T04:00:00.000Z");
+	check_next("*/30 * * * *", "Europe/Berlin", "2026-10-25T00:30:00Z",
+	    "2026-10-25T01:00:00.000Z");
+	check_next("*/30 * * * *", "Europe/Berlin", "2026-03-29T00:30:00Z",
+	    "2026-03-29T01:00:00.000Z");
+	check_next("0 */6 * * *", "Asia/Shanghai", "2026-01-01T00:00:00Z",
+	    "2026-01-01T04:00:00.000Z");
 }
 
 static void restricted_days_are_either_or(void **state)
 {
 	(void)state;
 	/* the 13th or a Friday: crontab(5); 2026-02-06 is a Friday */
-	check_next("0 0 13 * 5", "UTC", "2026-02-01T00:00:00Z", "2026-02-06T00:00:00.000Z");
-	check_next("0 0 13 * 5", "UTC", "2026-03-06T00:00:00Z", "2026-03-13T00:00:00.000Z");
-	check_next("0 0 14 * 5", "UTC", "2026-03-13T00:00:00Z", "2026-03-14T00:00:00.000Z");
-	/* one field with '*': both must hold; 2026-03-02 is the first Monday on an even day */
-	check_next("0 0 */2 * 1", "UTC", "2026-03-02T00:00:00Z", "2026-03-09T00:00:00.000Z");
-	check_next("0 0 * * 7", "UTC", "2026-03-02T00:00:00Z", "2026-03-08T00:00:00.000Z");
+	check_next(
+	    "0 0 13 * 5", "UTC", "2026-02-01T00:00:00Z", "2026-02-06T00:00:00.000Z");
+	check_next(
+	    "0 0 13 * 5", "UTC", "2026-03-06T00:00:00Z", "2026-03-13T00:00:00.000Z");
+	check_next(
+	    "0 0 14 * 5", "UTC", "2026-03-13T00:00:00Z", "2026-03-14T00:00:00.000Z");
+	/* one field with '*': both must hold; 2026-03-02 is the first Monday on an even
+	 * day */
+	check_next(
+	    "0 0 */2 * 1", "UTC", "2026-03-02T00:00:00Z", "2026-03-09T00:00:00.000Z");
+	check_next(
+	    "0 0 * * 7", "UTC", "2026-03-02T00:00:00Z", "2026-03-08T00:00:00.000Z");
 }
 
 static void names_macros_and_rare_dates(void **state)
 {
 	(void)state;
-	check_next("0 9 * jan,JUL mon-fri", "UTC", "2026-02-01T00:00:00Z", "2026-07-01T09:00:00.000Z");
-	check_next("0 0 29 2 *", "UTC", "2026-03-01T00:00:00Z", "2028-02-29T00:00:00.000Z");
-	check_next("0 0 29 2 *", "UTC", "2096-03-01T00:00:00Z", "2104-02-29T00:00:00.000Z");
+	check_next("0 9 * jan,JUL mon-fri", "UTC", "2026-02-01T00:00:00Z",
+	    "2026-07-01T09:00:00.000Z");
+	check_next(
+	    "0 0 29 2 *", "UTC", "2026-03-01T00:00:00Z", "2028-02-29T00:00:00.000Z");
+	check_next(
+	    "0 0 29 2 *", "UTC", "2096-03-01T00:00:00Z", "2104-02-29T00:00:00.000Z");
 	check_next("@weekly", "UTC", "2026-03-02T00:00:00Z", "2026-03-08T00:00:00.000Z");
 	check_next("@yearly", "UTC", "2026-03-02T00:00:00Z", "2027-01-01T00:00:00.000Z");
-	check_next("  5   4 *  * *", "UTC", "2026-03-02T05:00:00Z", "2026-03-03T04:05:00.000Z");
-	assert_int_equal(schedule_prev(cron("0 0 29 2 *", "UTC"), at("2104-02-29T00:00:00Z")),
+	check_next(
+	    "  5   4 *  * *", "UTC", "2026-03-02T05:00:00Z", "2026-03-03T04:05:00.000Z");
+	assert_int_equal(
+	    schedule_prev(cron("0 0 29 2 *", "UTC"), at("2104-02-29T00:00:00Z")),
 	    at("2096-02-29T00:00:00Z"));
 }
 
@@ -252,9 +273,12 @@ static void every_counts_from_the_epoch(void **state)
 	struct schedule *s = schedule_every(6 * 3600000, arena);
 
 	(void)state;
-	assert_int_equal(schedule_next(s, at("2026-03-01T05:59:59.999Z")), at("2026-03-01T06:00:00Z"));
-	assert_int_equal(schedule_next(s, at("2026-03-01T06:00:00Z")), at("2026-03-01T12:00:00Z"));
-	assert_int_equal(schedule_prev(s, at("2026-03-01T06:00:00Z")), at("2026-03-01T00:00:00Z"));
+	assert_int_equal(
+	    schedule_next(s, at("2026-03-01T05:59:59.999Z")), at("2026-03-01T06:00:00Z"));
+	assert_int_equal(
+	    schedule_next(s, at("2026-03-01T06:00:00Z")), at("2026-03-01T12:00:00Z"));
+	assert_int_equal(
+	    schedule_prev(s, at("2026-03-01T06:00:00Z")), at("2026-03-01T00:00:00Z"));
 	assert_int_equal(schedule_next(s, -1), 0);
 	assert_int_equal(schedule_prev(s, 0), -6 * 3600000);
 }
@@ -263,7 +287,8 @@ static void check_error(const char *line, unsigned col, const char *msg)
 {
 	struct err err = {0};
 
-	assert_null(schedule_cron(str_of(line), zones_get(zones, STR("UTC"), NULL), arena, &err));
+	assert_null(
+	    schedule_cron(str_of(line), zones_get(zones, STR("UTC"), NULL), arena, &err));
 	assert_string_equal(err.msg, msg);
 	assert_int_equal(err.col, col);
 }
@@ -272,9 +297,11 @@ static void bad_lines_say_what_was_expected(void **state)
 {
 	(void)state;
 	check_error("0 25 * * *", 3, "hour 25 is out of range: expected 0-23");
-	check_error("0 2 * *", 8, "the day of week is missing: expected five fields, minute hour"
+	check_error("0 2 * *", 8,
+	    "the day of week is missing: expected five fields, minute hour"
 	    " day-of-month month day-of-week");
-	check_error("0 0 2 * * *", 11, "expected five fields, found more: there are no seconds and"
+	check_error("0 0 2 * * *", 11,
+	    "expected five fields, found more: there are no seconds and"
 	    " no years");
 	check_error("0 0 * * mou", 9, "'mou' is no day of week: expected 0-7 or sun-sat");
 	check_error("0 0 L * *", 5, "'L' is no day of month: expected a number");
@@ -283,12 +310,16 @@ static void bad_lines_say_what_was_expected(void **state)
 	check_error("*/0 * * * *", 3, "a step of the minute is a number from 1 to 59");
 	check_error("0 0 30 2 *", 1, "this date never comes");
 	check_error("@dayly", 1, "unknown '@dayly', did you mean '@daily'");
-	check_error("@reboot", 1, "unknown '@reboot': expected @hourly, @daily, @midnight, @weekly,"
+	check_error("@reboot", 1,
+	    "unknown '@reboot': expected @hourly, @daily, @midnight, @weekly,"
 	    " @monthly, @yearly or @annually");
-	check_error("TZ=UTC 0 0 * * *", 1, "a zone does not belong into the line: use 'timezone'");
-	check_error("0 0 ? * *", 5, "'?' does not belong into a day of month: expected numbers, '*',"
+	check_error("TZ=UTC 0 0 * * *", 1,
+	    "a zone does not belong into the line: use 'timezone'");
+	check_error("0 0 ? * *", 5,
+	    "'?' does not belong into a day of month: expected numbers, '*',"
 	    " '-', ',' and '/'");
-	check_error("", 1, "the minute is missing: expected five fields, minute hour day-of-month"
+	check_error("", 1,
+	    "the minute is missing: expected five fields, minute hour day-of-month"
 	    " month day-of-week");
 }
 
@@ -334,7 +365,8 @@ static void check_note(const char *line, const char *due, const char *expect)
 static void texts_for_people(void **state)
 {
 	(void)state;
-	check_text(schedule_print, "0 2 * * *", "Asia/Shanghai", "at 02:00 every day (Asia/Shanghai)");
+	check_text(schedule_print, "0 2 * * *", "Asia/Shanghai",
+	    "at 02:00 every day (Asia/Shanghai)");
 	check_text(schedule_print, "30 6 * * mon", "UTC", "at 06:30 every Monday (UTC)");
 	check_text(schedule_print, "*/5 2 1 * *", "UTC", "*/5 2 1 * * (UTC)");
 	check_note("30 2 * * *", "2026-03-29T01:00:00Z",
