@@ -24,6 +24,7 @@
 	X(EQ) X(NE) X(LT) X(LE) X(GT) X(GE) X(IN)	/* dst = r[a] op r[b] */ \
 	X(NEG) X(NOT)	/* dst = op r[a] */ \
 	X(AND) X(OR)	/* dst = r[a] op r[b], errors absorbed */ \
+	X(ANDJ) X(ORJ)	/* dst = dst op r[a]; to b if that decides */ \
 	X(JUMP)		/* to b */ \
 	X(JF) X(JT)	/* to b if r[a] is false, true */ \
 	X(BOOL)		/* if r[a] is no bool: dst = error, to b */ \

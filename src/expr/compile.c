@@ -16,8 +16,6 @@
 #include "expr/map.h"
 #include "expr/regex.h"
 
-#define SET_MIN 8	/* constant lists from this length are looked up by hash */
-
 struct compiler {
 	struct front	*f;
 	struct code	*code;
@@ -59,6 +57,25 @@ static uint32_t put(struct compiler *c, enum opcode op, uint32_t dst, uint32_t a
 static void land(struct compiler *c, uint32_t jump)
 {
 	c->code->v[jump].b = c->code->n;
+}
+
+/* Jumps that all go to the end of one construct. */
+struct ends {
+	uint32_t	*v;
+	uint32_t	 n, cap;
+};
+
+static void end_later(struct compiler *c, struct ends *e, uint32_t jump)
+{
+	e->v = arena_grow(c->f->arena, e->v, e->n, &e->cap, sizeof(*e->v));
+	CHECK(e->v);
+	e->v[e->n++] = jump;
+}
+
+static void end_here(struct compiler *c, const struct ends *e)
+{
+	for (uint32_t i = 0; i < e->n; i++)
+		land(c, e->v[i]);
 }
 
 static uint32_t reg(struct compiler *c, const struct node *n)
@@ -128,7 +145,7 @@ static bool emit_fused(struct compiler *c, const struct node *n, uint32_t dst)
 	return true;
 }
 
-/* x in [constants]: by hash, where key equality is the same as equality. */
+/* x in [constants]: as keys, where key equality is the same as equality. */
 static bool emit_in_set(struct compiler *c, const struct node *n, uint32_t dst)
 {
 	const struct value_list *list;
@@ -137,8 +154,6 @@ static bool emit_in_set(struct compiler *c, const struct node *n, uint32_t dst)
 	if (n->op != OPR_IN || !node_is_const(n->arg[1], VALUE_LIST))
 		return false;
 	list = n->arg[1]->value.list;
-	if (list->n < SET_MIN)
-		return false;
 	for (uint32_t i = 0; i < list->n; i++)
 		if (list->v[i].tag != VALUE_STRING && (list->v[i].tag != VALUE_INT ||
 		    llabs(list->v[i].i) > INT64_C(1) << 52))
@@ -164,18 +179,33 @@ static void emit_binary(struct compiler *c, const struct node *n, uint32_t dst)
 	c->top = top;
 }
 
-static void emit_logic(struct compiler *c, const struct node *n, uint32_t dst)
+/* `a && b && c` as one chain with one end.  A fused comparison directly before an
+ * ANDJ or ORJ skips it where it changes nothing.  Traced, every && has a row of
+ * its own, so each is a chain of two. */
+static void emit_chain(struct compiler *c, const struct node *n, uint32_t dst,
+    struct ends *ends)
 {
-	uint32_t top = c->top, jump, right;
 	bool and = n->kind == NODE_AND;
+	uint32_t top = c->top, right;
 
-	emit(c, n->arg[0], dst);
-	jump = put(c, and ? OP_JF : OP_JT, 0, dst, 0, n);
+	if (n->arg[0]->kind == n->kind && !c->tracing) {
+		emit_chain(c, n->arg[0], dst, ends);
+	} else {
+		emit(c, n->arg[0], dst);
+		end_later(c, ends, put(c, and ? OP_JF : OP_JT, 0, dst, 0, n));
+	}
 	right = reg(c, n);
 	emit(c, n->arg[1], right);
-	put(c, and ? OP_AND : OP_OR, dst, dst, right, n);
-	land(c, jump);
+	end_later(c, ends, put(c, and ? OP_ANDJ : OP_ORJ, dst, right, 0, n));
 	c->top = top;
+}
+
+static void emit_logic(struct compiler *c, const struct node *n, uint32_t dst)
+{
+	struct ends ends = { 0 };
+
+	emit_chain(c, n, dst, &ends);
+	end_here(c, &ends);
 }
 
 static void emit_cond(struct compiler *c, const struct node *n, uint32_t dst)
@@ -233,25 +263,6 @@ static void emit_call(struct compiler *c, const struct node *n, uint32_t dst)
 		put(c, OP_METHOD, dst, first, constant(c, value_str(n->name)) << 8 | n->n,
 		    n);
 	c->top = top;
-}
-
-/* Jumps that all go to the end of one construct. */
-struct ends {
-	uint32_t	*v;
-	uint32_t	 n, cap;
-};
-
-static void end_later(struct compiler *c, struct ends *e, uint32_t jump)
-{
-	e->v = arena_grow(c->f->arena, e->v, e->n, &e->cap, sizeof(*e->v));
-	CHECK(e->v);
-	e->v[e->n++] = jump;
-}
-
-static void end_here(struct compiler *c, const struct ends *e)
-{
-	for (uint32_t i = 0; i < e->n; i++)
-		land(c, e->v[i]);
 }
 
 /* CONCAT is a list handed to the function that joins a template's parts. */

@@ -300,7 +300,20 @@ static struct value fused(struct machine *m, struct insn i, const struct value *
 		D = (struct value){ .tag = VALUE_BOOL, .i = (e) }; \
 		NEXT; \
 	} while (0)
-#define CHECKED(e) do { D = (e); if (is_limit(D)) return D; NEXT; } while (0)
+/* Also: true before ANDJ, false before ORJ changes nothing; skip both. */
+#define YIELD_CLAUSE(e) \
+	do { \
+		bool yes = (e); \
+		if (pc[1].op == (yes ? OP_ANDJ : OP_ORJ)) { \
+			pc++; \
+			NEXT; \
+		} \
+		D = (struct value){ .tag = VALUE_BOOL, .i = yes }; \
+		NEXT; \
+	} while (0)
+/* A call that charges: `cost` is m->cost kept in a register. */
+#define SLOW(e) (m->cost = cost, t = (e), cost = m->cost, t)
+#define CHECKED(e) do { D = SLOW(e); if (is_limit(t)) return t; NEXT; } while (0)
 #define IS(v, b) ((v).tag == VALUE_BOOL && (v).i == (b))
 
 /* int op int and double op double at once; the rest through binary(). */
@@ -309,12 +322,12 @@ static struct value fused(struct machine *m, struct insn i, const struct value *
 		if (A.tag == VALUE_INT && B.tag == VALUE_INT) { \
 			int64_t sum; \
 			if (!builtin(A.i, B.i, &sum)) { \
-				m->cost++; \
+				cost++; \
 				D = value_int(sum); \
 				NEXT; \
 			} \
 		} else if (A.tag == VALUE_DOUBLE && B.tag == VALUE_DOUBLE) { \
-			m->cost++; \
+			cost++; \
 			D = value_double(A.d op B.d); \
 			NEXT; \
 		} \
@@ -322,12 +335,12 @@ static struct value fused(struct machine *m, struct insn i, const struct value *
 #define RELATION(name, op) \
 	L_##name: \
 		if (A.tag == VALUE_INT && B.tag == VALUE_INT) { \
-			m->cost++; \
+			cost++; \
 			YIELD_BOOL(A.i op B.i); \
 		} \
 		if (A.tag == VALUE_DOUBLE && B.tag == VALUE_DOUBLE && A.d == A.d && \
 		    B.d == B.d) { \
-			m->cost++; \
+			cost++; \
 			YIELD_BOOL(A.d op B.d); \
 		} \
 		goto slow;
@@ -335,12 +348,12 @@ static struct value fused(struct machine *m, struct insn i, const struct value *
 	L_F_##name##_D: { \
 		const struct value *x = &fields[pc->a], *kk = &k[pc->b]; \
 		if (x->tag == VALUE_DOUBLE && x->d == x->d) { \
-			m->cost += 2; \
-			YIELD_BOOL(x->d op kk->d); \
+			cost += 2; \
+			YIELD_CLAUSE(x->d op kk->d); \
 		} \
 		if (x->tag == VALUE_INT && SMALL(x->i)) { \
-			m->cost += 2; \
-			YIELD_BOOL((double)x->i op kk->d); \
+			cost += 2; \
+			YIELD_CLAUSE((double)x->i op kk->d); \
 		} \
 		goto slow_fused; \
 	}
@@ -348,8 +361,8 @@ static struct value fused(struct machine *m, struct insn i, const struct value *
 	L_F_##name##_I: { \
 		const struct value *x = &fields[pc->a]; \
 		if (x->tag == VALUE_INT) { \
-			m->cost += 2; \
-			YIELD_BOOL(x->i op k[pc->b].i); \
+			cost += 2; \
+			YIELD_CLAUSE(x->i op k[pc->b].i); \
 		} \
 		goto slow_fused; \
 	}
@@ -357,8 +370,8 @@ static struct value fused(struct machine *m, struct insn i, const struct value *
 	L_F_##name##_S: { \
 		const struct value *x = &fields[pc->a], *kk = &k[pc->b]; \
 		if (x->tag == VALUE_STRING) { \
-			m->cost += 2 + MIN(x->len, kk->len) / 10; \
-			YIELD_BOOL((x->len == kk->len && \
+			cost += 2 + MIN(x->len, kk->len) / 10; \
+			YIELD_CLAUSE((x->len == kk->len && \
 			    memcmp(x->s, kk->s, x->len) == 0) == eq); \
 		} \
 		goto slow_fused; \
@@ -373,6 +386,7 @@ struct value machine_run(const struct prog *p, const struct code *code, struct m
 	struct value r[CODE_REGISTERS] UNINITIALIZED;
 	const struct insn *pc = code->v;
 	const struct value *k = p->k, *fields = m->eval->fields;
+	int64_t cost = m->cost;
 	struct value t;
 	enum step s;
 
@@ -381,42 +395,43 @@ struct value machine_run(const struct prog *p, const struct code *code, struct m
 		D = k[pc->b];
 		NEXT;
 	L_FIELD:
-		m->cost++;
+		cost++;
 		t = fields[pc->a];
-		D = t.tag == VALUE_ABSENT || t.tag >= VALUE_RAW ?
-		    load_field(m, pc->a, &k[pc->b]) : t;
+		if (t.tag == VALUE_ABSENT || t.tag >= VALUE_RAW)
+			(void)SLOW(load_field(m, pc->a, &k[pc->b]));
+		D = t;
 		NEXT;
 	L_VAR:
-		m->cost++;
-		D = load(m, m->eval->vars[pc->a], &k[pc->b]);
+		cost++;
+		D = SLOW(load(m, m->eval->vars[pc->a], &k[pc->b]));
 		NEXT;
 	L_MOVE:
 		D = A;
 		NEXT;
 	L_SELECT:
-		m->cost++;
+		cost++;
 		D = failed(A) ? A : at_pos(op_select(A, value_as_str(k[pc->b]), m->arena),
 		    POS);
 		NEXT;
 	L_INDEX:
-		m->cost++;
+		cost++;
 		if (failed(A) || failed(B))
 			D = failed(A) ? A : B;
 		else
 			D = at_pos(op_index(A, B, m->arena), POS);
 		NEXT;
 	L_HAS:
-		m->cost++;
+		cost++;
 		if (value_is_no_data(A))
 			YIELD_BOOL(false);
 		D = failed(A) ? A : at_pos(op_has(A, value_as_str(k[pc->b]), m->arena),
 		    POS);
 		NEXT;
 	L_HAS_FIELD:
-		m->cost++;
+		cost++;
 		YIELD_BOOL(fields[pc->a].tag != VALUE_ABSENT && !failed(fields[pc->a]));
 	L_HAS_VAR:
-		m->cost++;
+		cost++;
 		YIELD_BOOL(m->eval->vars[pc->a].tag != VALUE_ABSENT &&
 		    !failed(m->eval->vars[pc->a]));
 	ARITH(ADD, __builtin_add_overflow, +)
@@ -435,7 +450,7 @@ struct value machine_run(const struct prog *p, const struct code *code, struct m
 		CHECKED(binary(m, OPR_ADD + (pc->op - OP_ADD), A, B, POS));
 	L_NEG:
 	L_NOT:
-		m->cost++;
+		cost++;
 		if (!failed(A))
 			D = at_pos(op_unary(OPR_NEG + (pc->op - OP_NEG), A, m->arena),
 			    POS);
@@ -447,6 +462,16 @@ struct value machine_run(const struct prog *p, const struct code *code, struct m
 		NEXT;
 	L_OR:
 		D = IS(A, 0) && B.tag == VALUE_BOOL ? B : at_pos(op_or(A, B), POS);
+		NEXT;
+	L_ANDJ:
+		D = IS(D, 1) && A.tag == VALUE_BOOL ? A : at_pos(op_and(D, A), POS);
+		if (IS(D, 0))
+			JUMP(pc->b);
+		NEXT;
+	L_ORJ:
+		D = IS(D, 0) && A.tag == VALUE_BOOL ? A : at_pos(op_or(D, A), POS);
+		if (IS(D, 1))
+			JUMP(pc->b);
 		NEXT;
 	L_JUMP:
 		JUMP(pc->b);
@@ -483,8 +508,7 @@ struct value machine_run(const struct prog *p, const struct code *code, struct m
 			return D;
 		JUMP(pc->b);
 	L_MAP_END:
-		t = at_pos(map_end(m, D), POS);
-		CHECKED(t);
+		CHECKED(at_pos(map_end(m, D), POS));
 	L_ITER:
 		t = at_pos(loop_range(m, A), POS);
 		(&D)[1] = value_int(0);
@@ -493,13 +517,16 @@ struct value machine_run(const struct prog *p, const struct code *code, struct m
 			JUMP(pc->b);
 		NEXT;
 	L_NEXT:
+		m->cost = cost;
 		s = step(m, &A, &D, &t);
 		if (s == STEP_ITEM && A.tag == VALUE_LIST)
 			D = t;
 		goto stepped;
 	L_NEXT2:
+		m->cost = cost;
 		s = step(m, &A, &D, &D + 1);
 	stepped:
+		cost = m->cost;
 		if (s == STEP_LIMIT)
 			return fail_cost(m->cost > m->cost_max ? LIMIT_COST :
 			    LIMIT_ITERATIONS);
@@ -522,7 +549,7 @@ struct value machine_run(const struct prog *p, const struct code *code, struct m
 	L_MATCH:
 		CHECKED(at_pos(match(m, p->regexes[pc->b], A), POS));
 	L_IN_SET:
-		m->cost++;
+		cost++;
 		if (!failed(A))
 			YIELD_BOOL(map_find(k[pc->b].map, A) != UINT32_MAX);
 		D = A;
@@ -550,5 +577,6 @@ struct value machine_run(const struct prog *p, const struct code *code, struct m
 	slow_fused:
 		CHECKED(fused(m, *pc, &k[pc->b], POS));
 	L_RET:
-		return m->cost > m->cost_max ? fail_cost(LIMIT_COST) : A;
+		m->cost = cost;
+		return cost > m->cost_max ? fail_cost(LIMIT_COST) : A;
 }

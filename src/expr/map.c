@@ -53,8 +53,21 @@ static uint32_t key_hash(struct value v)
 	return (uint32_t)(h ^ h >> 32);
 }
 
+static uint32_t find_text(const struct value_map *m, struct str key)
+{
+	for (uint32_t i = 0; i < m->n; i++) {
+		struct value k = m->keys[i];
+
+		if (k.tag == VALUE_STRING && str_is(value_as_str(k), key))
+			return i;
+	}
+	return UINT32_MAX;
+}
+
 uint32_t map_find(const struct value_map *m, struct value key)
 {
+	if (key.tag == VALUE_STRING && !m->index)
+		return find_text(m, value_as_str(key));
 	key = map_key(key);
 	if (!m->index) {
 		for (uint32_t i = 0; i < m->n; i++)

@@ -1,7 +1,11 @@
-/* matches(): patterns in RE2's spirit on PCRE2's interpreter.
+/* matches(): patterns in RE2's spirit on PCRE2.
  *
  * The result must not depend on the machine, so there is no JIT, newline is LF
- * whatever PCRE2 was built with, and every limit counts steps.  Back-references,
+ * whatever PCRE2 was built with, and every limit counts steps.  Of PCRE2's two
+ * interpreters it is pcre2_dfa_match(), which follows all alternatives at once:
+ * no pattern makes it backtrack without end, and its memory is a fixed array.
+ * From each start it may read to the end of the text, so a pattern that is not
+ * anchored is charged for that.  Back-references,
  * look-around, recursion, conditions, call-outs and verbs are refused when the
  * pattern is compiled: only these groups pass:
  *
@@ -17,13 +21,15 @@
 #include "expr/fn.h"
 
 #define MATCH_LIMIT 100000
-#define DEPTH_LIMIT 5000
-#define HEAP_LIMIT_KIB 1024
+#define DEPTH_LIMIT 1000
+#define HEAP_LIMIT_KIB 256
+#define WORKSPACE 1024		/* ints; three per alternative followed */
 #define COMPILED_MAX 65536	/* bytes of a compiled pattern */
 
 struct regex {
 	pcre2_code	*code;
 	uint32_t	 pattern_len;
+	bool		 anchored;
 };
 
 static void *take(size_t n, void *arena)
@@ -132,6 +138,7 @@ struct regex *regex_compile(struct str pattern, struct arena *arena, char *msg,
 	const char *what = NULL;
 	PCRE2_UCHAR text[160];
 	PCRE2_SIZE off = 0, size = 0;
+	uint32_t options = 0;
 	int code = 0;
 
 	*ret_off = 0;
@@ -162,7 +169,16 @@ struct regex *regex_compile(struct str pattern, struct arena *arena, char *msg,
 		g_strlcpy(msg, "pattern too large when compiled", msg_size);
 		return NULL;
 	}
+	pcre2_pattern_info(re->code, PCRE2_INFO_ALLOPTIONS, &options);
+	re->anchored = options & PCRE2_ANCHORED;
 	return re;
+}
+
+static int64_t match_cost(const struct regex *re, struct str s)
+{
+	int64_t starts = re->anchored ? 0 : (int64_t)s.len / 100;
+
+	return (s.len / 10 + 1) * ((int64_t)re->pattern_len / 4 + 1) + starts * starts;
 }
 
 struct value regex_match(const struct regex *re, struct str s, struct machine *m)
@@ -170,9 +186,9 @@ struct value regex_match(const struct regex *re, struct str s, struct machine *m
 	pcre2_general_context *memory;
 	pcre2_match_context *context;
 	pcre2_match_data *data;
-	int r;
+	int work[WORKSPACE], r;
 
-	if (!machine_charge(m, (s.len / 10 + 1) * ((int64_t)re->pattern_len / 4 + 1)))
+	if (!machine_charge(m, match_cost(re, s)))
 		return fail_cost(LIMIT_COST);
 	memory = pcre2_general_context_create(take, leave, m->arena);
 	context = memory ? pcre2_match_context_create(memory) : NULL;
@@ -182,12 +198,13 @@ struct value regex_match(const struct regex *re, struct str s, struct machine *m
 	pcre2_set_match_limit(context, MATCH_LIMIT);
 	pcre2_set_depth_limit(context, DEPTH_LIMIT);
 	pcre2_set_heap_limit(context, HEAP_LIMIT_KIB);
-	r = pcre2_match(re->code, (PCRE2_SPTR)(s.len ? s.p : ""), s.len, 0, PCRE2_NO_JIT,
-	    data, context);
+	r = pcre2_dfa_match(re->code, (PCRE2_SPTR)(s.len ? s.p : ""), s.len, 0,
+	    PCRE2_DFA_SHORTEST, data, context, work, WORKSPACE);
 	if (r >= 0 || r == PCRE2_ERROR_NOMATCH)
 		return value_bool(r >= 0);
-	if (r == PCRE2_ERROR_MATCHLIMIT || r == PCRE2_ERROR_DEPTHLIMIT ||
-	    r == PCRE2_ERROR_HEAPLIMIT || r == PCRE2_ERROR_NOMEMORY)
-		return fail_cost("matches(): too many steps for this pattern and text");
-	return fail(m->arena, VALUE_BAD_ARGUMENT, "matches(): the text is not UTF-8");
+	if (r == PCRE2_ERROR_BADOFFSET || (r <= PCRE2_ERROR_UTF8_ERR1 &&
+	    r >= PCRE2_ERROR_UTF8_ERR21))
+		return fail(m->arena, VALUE_BAD_ARGUMENT,
+		    "matches(): the text is not UTF-8");
+	return fail_cost("matches(): too many steps for this pattern and text");
 }
