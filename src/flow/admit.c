@@ -53,12 +53,12 @@ static bool is_full(const struct pipeline *p, const struct load *l)
 	return (p->limit && l->running >= p->limit) || key_full(p, l);
 }
 
-static struct str load_text(struct world *w, const struct pipeline *p, const struct load *l,
-    struct str key)
+static struct str load_text(
+    struct world *w, const struct pipeline *p, const struct load *l, struct str key)
 {
 	if (key_full(p, l))
-		return arena_printf(w->arena, "%u/%u running for key '%.*s'", l->running_key,
-		    p->per_key, STR_ARG(key));
+		return arena_printf(w->arena, "%u/%u running for key '%.*s'",
+		    l->running_key, p->per_key, STR_ARG(key));
 	return arena_printf(w->arena, "%u/%u running", l->running, p->limit);
 }
 
@@ -88,7 +88,8 @@ static bool order_model(struct world *w, struct order *o, struct err *err)
 bool order_check(struct world *w, struct order *o, struct value given, struct err *err)
 {
 	if (o->pipeline->steps_n > STEPS_MAX)
-		return err_set(err, ERR_LIMIT, "pipeline '%.*s' has %u steps, more than %d",
+		return err_set(err, ERR_LIMIT,
+		    "pipeline '%.*s' has %u steps, more than %d",
 		    STR_ARG(o->pipeline->name), o->pipeline->steps_n, STEPS_MAX);
 	if (!pipeline_params(o->pipeline, given, &o->params, w->arena, err))
 		return false;

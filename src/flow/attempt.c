@@ -123,7 +123,8 @@ void attempt_ops(struct world *w, struct run *r, uint32_t i)
 {
 	const struct step_cell *s = r->steps[i].c;
 
-	if (s->state != STEP_RUNNING || s->phase <= PHASE_BACKOFF || s->phase == PHASE_BUSY)
+	if (s->state != STEP_RUNNING || s->phase <= PHASE_BACKOFF ||
+	    s->phase == PHASE_BUSY)
 		return;
 	if (s->abort_sent)
 		row_op(w, r, i, EXEC_ABORT);

@@ -17,8 +17,11 @@ static void answer(struct world *w, const struct command *cmd, bool ok, int stat
 
 	fx->answers = arena_grow(fx->arena, fx->answers, fx->answers_n, &fx->answers_cap,
 	    sizeof(*fx->answers));
-	fx->answers[fx->answers_n++] = (struct answer){ .token = cmd->token, .seq = w->seq,
-		.ok = ok, .status = status, .json = text_take(w, json) };
+	fx->answers[fx->answers_n++] = (struct answer){.token = cmd->token,
+	    .seq = w->seq,
+	    .ok = ok,
+	    .status = status,
+	    .json = text_take(w, json)};
 }
 
 void answer_ok(struct world *w, const struct command *cmd, GString *json)
@@ -138,7 +141,8 @@ static uint64_t run_number(struct str name)
 	uint64_t n = 0, unit = 1;
 	uint32_t i = name.len;
 
-	while (i > 0 && name.p[i - 1] >= '0' && name.p[i - 1] <= '9' && name.len - i < 18) {
+	while (
+	    i > 0 && name.p[i - 1] >= '0' && name.p[i - 1] <= '9' && name.len - i < 18) {
 		n += (uint64_t)(name.p[--i] - '0') * unit;
 		unit *= 10;
 	}
@@ -203,7 +207,8 @@ static void on_retry(struct world *w, const struct command *cmd)
 	if (!read_params(w, cmd, &given))
 		return;
 	if (run_find(w, cmd->target)) {
-		answer_error(w, cmd, 409, "run '%.*s' has not ended", STR_ARG(cmd->target));
+		answer_error(
+		    w, cmd, 409, "run '%.*s' has not ended", STR_ARG(cmd->target));
 		return;
 	}
 	if (o.retry_of == 0 || o.retry_of > w->c->last_run) {
@@ -299,7 +304,8 @@ static void set_paused(struct world *w, const struct command *cmd, bool paused)
 	if (cmd->target.len == 0) {
 		((struct world_cell *)cells_touch(w->cells, w->cell))->paused = paused;
 	} else if (!decide_pause(w->decide, cmd->target, paused, &err)) {
-		answer_error(w, cmd, err.code == ERR_NOT_FOUND ? 404 : 409, "%s", err.msg);
+		answer_error(
+		    w, cmd, err.code == ERR_NOT_FOUND ? 404 : 409, "%s", err.msg);
 		return;
 	}
 	json = g_string_new(NULL);
@@ -338,10 +344,12 @@ static void on_promote(struct world *w, const struct command *cmd)
 	if (m.model.len == 0 || m.version.len == 0) {
 		answer_error(w, cmd, 422, "promote needs a model and a version");
 	} else if (str_is(champion.version, m.version)) {
-		answer_error(w, cmd, 409, "version '%.*s' is the champion of '%.*s' already",
+		answer_error(w, cmd, 409,
+		    "version '%.*s' is the champion of '%.*s' already",
 		    STR_ARG(m.version), STR_ARG(m.model));
 	} else if (holder) {
-		answer_error(w, cmd, 409, "run '%.*s' is deploying '%.*s': wait for its end",
+		answer_error(w, cmd, 409,
+		    "run '%.*s' is deploying '%.*s': wait for its end",
 		    STR_ARG(holder->b.name), STR_ARG(m.model));
 	} else if (!str_is(candidate.version, m.version) && m.run.len == 0 &&
 	    m.metrics.len == 0) {
@@ -369,7 +377,8 @@ void command_trigger(struct world *w, const struct command *cmd, uint32_t from)
 	GString *json;
 
 	if (d->decisions_n == from) {
-		answer_error(w, cmd, 409, "rule '%.*s' decided nothing", STR_ARG(cmd->target));
+		answer_error(
+		    w, cmd, 409, "rule '%.*s' decided nothing", STR_ARG(cmd->target));
 		return;
 	}
 	row = &d->decisions[d->decisions_n - 1];

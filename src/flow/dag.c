@@ -222,7 +222,7 @@ static void start_ready(struct world *w, struct run *r)
 /* Invariant (2). */
 static void stop_rest(struct world *w, struct run *r)
 {
-	static const struct attempt_end aborted = { .state = REPORT_ABORTED, .last = true };
+	static const struct attempt_end aborted = {.state = REPORT_ABORTED, .last = true};
 
 	for (uint32_t i = 0; i < r->c->steps_n; i++) {
 		const struct step_cell *s = r->steps[i].c;
@@ -231,7 +231,8 @@ static void stop_rest(struct world *w, struct run *r)
 			step_touch(w, r, i)->stopped = 1;
 			step_change(w, r, i, STEP_EV_SKIP, STR("the run was stopped"));
 		} else if (s->state == STEP_RUNNING && s->phase == PHASE_BACKOFF) {
-			step_change(w, r, i, STEP_EV_ABORT, STR("stopped between attempts"));
+			step_change(
+			    w, r, i, STEP_EV_ABORT, STR("stopped between attempts"));
 		} else if (s->state == STEP_RUNNING && s->phase == PHASE_BUSY) {
 			attempt_end(w, r, i, &aborted);
 		} else if (s->state == STEP_RUNNING) {
@@ -297,7 +298,8 @@ void run_due(struct world *w, struct run *r)
 		run_too_long(w, r, "still pending after",
 		    r->pipeline ? r->pipeline->pending_ms : 0);
 	}
-	if (c->state == RUN_RUNNING && c->timeout_at <= w->tick && !run_is_unverified(r)) {
+	if (c->state == RUN_RUNNING && c->timeout_at <= w->tick &&
+	    !run_is_unverified(r)) {
 		run_touch(w, r)->timeout_at = NEVER;
 		run_too_long(w, r, "timeout after",
 		    r->pipeline ? r->pipeline->timeout_ms : 0);

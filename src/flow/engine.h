@@ -55,7 +55,8 @@ struct run_cell {
 };
 struct step_cell {
 	uint8_t		 state, phase;
-	uint8_t		 abort_sent, timed_out, stopped;	/* stopped: never got to run */
+	uint8_t		 abort_sent, timed_out;
+	uint8_t		 stopped;	/* never got to run: its run ended before */
 	uint8_t		 unverified, absent, adopted, said_no;	/* said_no: a gate */
 	uint32_t	 attempt;	/* from 1; 0: none yet */
 	int32_t		 exit_code;
@@ -111,7 +112,7 @@ struct order {			/* a run that is asked for */
 	uint64_t	 decision, episode, retry_of;
 	uint32_t	 rule_id;
 	uint8_t		 depth;		/* of the cause */
-	bool		 force;		/* waits in the queue where others are turned away */
+	bool		 force;		/* waits where others are turned away */
 	const struct adopt *adopt;
 	uint32_t	 adopt_n;
 };
@@ -224,8 +225,8 @@ void command_apply(struct world *, const struct command *);
 /* After the decisions of this input: decisions[from..] are what it led to. */
 void command_trigger(struct world *, const struct command *, uint32_t from);
 void answer_ok(struct world *, const struct command *, GString *json);
-void answer_error(struct world *, const struct command *, int status, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
+void answer_error(struct world *, const struct command *, int status, const char *fmt,
+    ...) __attribute__((format(printf, 4, 5)));
 
 /* vars.c */
 void vars_run(struct world *, const struct run *, struct value vars[PVAR_MAX]);

@@ -25,12 +25,16 @@ void run_set_fact(struct world *w, struct run *r)
 static void tell_decide(struct world *w, const struct run *r)
 {
 	const struct run_end e = {
-		.run = r->c->id, .rule_id = r->b.rule_id, .pipeline = r->b.pipeline,
-		.key = r->b.key, .episode = r->b.episode,
-		.completed = r->c->state == RUN_COMPLETED,
-		.promoted = r->c->outcome == RUN_PROMOTED,
-		.rejected = r->c->outcome == RUN_REJECTED,
-		.failed = r->c->state == RUN_FAILED, .aborted = r->c->state == RUN_ABORTED,
+	    .run = r->c->id,
+	    .rule_id = r->b.rule_id,
+	    .pipeline = r->b.pipeline,
+	    .key = r->b.key,
+	    .episode = r->b.episode,
+	    .completed = r->c->state == RUN_COMPLETED,
+	    .promoted = r->c->outcome == RUN_PROMOTED,
+	    .rejected = r->c->outcome == RUN_REJECTED,
+	    .failed = r->c->state == RUN_FAILED,
+	    .aborted = r->c->state == RUN_ABORTED,
 	};
 
 	decide_run_ended(w->decide, &e, w->tick);
@@ -156,8 +160,10 @@ static void finish_promoted(struct world *w, struct run *r)
 	struct str why;
 
 	if (holder) {
-		why = arena_printf(w->arena, "waiting to promote: %.*s is between its gate "
-		    "and its end", STR_ARG(holder->b.name));
+		why = arena_printf(w->arena,
+		    "waiting to promote: %.*s is between its gate "
+		    "and its end",
+		    STR_ARG(holder->b.name));
 		run_touch(w, r)->waits_promote = 1;
 		run_reason(w, r, why);
 		return;

@@ -219,8 +219,8 @@ bool run_load(struct world *w, uint32_t cell, struct err *err)
 	struct run *r = run_read(w, cell);
 
 	if (!r)
-		return err_set(err, ERR_CORRUPT, "the record of a run in cell %u is malformed",
-		    cell);
+		return err_set(err, ERR_CORRUPT,
+		    "the record of a run in cell %u is malformed", cell);
 	run_index(w, r);
 	return true;
 }
@@ -316,10 +316,12 @@ struct run *run_create(struct world *w, const struct order *o)
 	struct pipeline *p = o->pipeline;
 	struct world_cell *wc = cells_touch(w->cells, w->cell);
 	uint32_t cell, n = p->steps_n;
+	struct pipe_use *use;
 	struct run_cell *c;
 	struct run *r;
 
-	cell = cells_add(w->cells, CELL_RUN, (uint32_t)(sizeof(*c) + n * sizeof(uint32_t)));
+	cell =
+	    cells_add(w->cells, CELL_RUN, (uint32_t)(sizeof(*c) + n * sizeof(uint32_t)));
 	c = cells_touch(w->cells, cell);
 	c->id = ++wc->last_run;
 	c->seq = w->seq;
@@ -334,7 +336,8 @@ struct run *run_create(struct world *w, const struct order *o)
 	pipe_use(w, p);
 	r = run_read(w, cell);
 	CHECK(r && r->pipeline);
-	((struct pipe_use *)g_hash_table_lookup(w->pipes, p->hash))->runs--; /* read's own */
+	use = g_hash_table_lookup(w->pipes, p->hash);
+	use->runs--;			/* run_read() counted it once more */
 	run_index(w, r);
 	r->dirty = true;
 	for (uint32_t i = 0; i < n; i++)

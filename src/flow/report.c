@@ -62,7 +62,8 @@ static void absent(struct world *w, struct run *r, uint32_t i, const struct repo
 		attempt_end(w, r, i, &lost);
 }
 
-static void said_state(struct world *w, struct run *r, uint32_t i, const struct report *rep)
+static void said_state(
+    struct world *w, struct run *r, uint32_t i, const struct report *rep)
 {
 	const struct attempt_end end = { .state = rep->state, .report = rep };
 
@@ -120,7 +121,8 @@ static void start_refused(struct world *w, struct run *r, uint32_t i,
 
 /* FIND, POLL or ABORT did not get through: ask again.  An abort that was refused has
  * most often come too late, so it is the state that is asked for. */
-static void ask_again(struct world *w, struct run *r, uint32_t i, const struct report *rep)
+static void ask_again(
+    struct world *w, struct run *r, uint32_t i, const struct report *rep)
 {
 	if (rep->op == EXEC_ABORT && rep->answer == REPORT_REFUSED)
 		row_op(w, r, i, EXEC_POLL);

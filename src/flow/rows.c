@@ -78,15 +78,23 @@ void row_attempt(struct world *w, const struct run *r, uint32_t i, enum step_sta
 	const struct step_cell *s = r->steps[i].c;
 
 	*GROW(w->fx, attempts) = (struct attempt_row){
-		.run = r->c->id, .step = i, .attempt = s->attempt,
-		.key = keep(w, str_of(s->key)), .executor = keep(w, r->b.executors[i]),
-		.native_id = blob(w, s->native_id), .native_state = blob(w, s->native_state),
-		.reason = blob(w, s->reason), .state = state, .exit_code = s->exit_code,
-		.started_ms = s->from_ms, .finished_ms = s->to_ms,
+	    .run = r->c->id,
+	    .step = i,
+	    .attempt = s->attempt,
+	    .key = keep(w, str_of(s->key)),
+	    .executor = keep(w, r->b.executors[i]),
+	    .native_id = blob(w, s->native_id),
+	    .native_state = blob(w, s->native_state),
+	    .reason = blob(w, s->reason),
+	    .state = state,
+	    .exit_code = s->exit_code,
+	    .started_ms = s->from_ms,
+	    .finished_ms = s->to_ms,
 	};
 }
 
-void row_model(struct world *w, struct str stage, const struct model_new *m, int64_t since)
+void row_model(
+    struct world *w, struct str stage, const struct model_new *m, int64_t since)
 {
 	*GROW(w->fx, models) = (struct model_row){
 		.model = keep(w, m->model), .version = keep(w, m->version),
@@ -135,10 +143,14 @@ void row_op(struct world *w, const struct run *r, uint32_t i, enum exec_op_kind 
 	struct exec_op *op = GROW(w->fx, ops);
 
 	*op = (struct exec_op){
-		.kind = kind, .key = keep(w, str_of(s->key)),
-		.executor = keep(w, r->b.executors[i]), .native_id = blob(w, s->native_id),
-		.run_id = keep(w, r->b.name), .step = keep(w, r->b.steps[i]),
-		.pipeline = keep(w, r->b.pipeline), .attempt = s->attempt,
+	    .kind = kind,
+	    .key = keep(w, str_of(s->key)),
+	    .executor = keep(w, r->b.executors[i]),
+	    .native_id = blob(w, s->native_id),
+	    .run_id = keep(w, r->b.name),
+	    .step = keep(w, r->b.steps[i]),
+	    .pipeline = keep(w, r->b.pipeline),
+	    .attempt = s->attempt,
 	};
 	if (kind == EXEC_START)
 		op_start_args(w, s, op);
@@ -166,8 +178,8 @@ static void member_time(GString *s, const char *key, int64_t ms)
 	json_time(s, ms ? ms : TIME_NONE);
 }
 
-static void event_add(struct world *w, const char *type, struct str subject, uint8_t depth,
-    GString *data)
+static void event_add(
+    struct world *w, const char *type, struct str subject, uint8_t depth, GString *data)
 {
 	struct world_cell *c = cells_touch(w->cells, w->cell);
 	struct outbox_row *row = GROW(w->fx, outbox);

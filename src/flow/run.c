@@ -73,7 +73,8 @@ bool run_step(enum run_state *state, enum run_event ev, struct err *err)
 	if (*state < RUN_STATE_MAX && ev > 0 && ev < RUN_EV_MAX)
 		next = run_next[*state][ev];
 	if (next == 0)
-		return err_set(err, ERR_CONFLICT, "a %s run cannot %s", run_state_name(*state),
+		return err_set(err, ERR_CONFLICT, "a %s run cannot %s",
+		    run_state_name(*state),
 		    ev > 0 && ev < RUN_EV_MAX ? run_event_names[ev] : "do that");
 	*state = next;
 	return true;

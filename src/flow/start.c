@@ -69,8 +69,8 @@ static bool is_hidden_option(const struct pipeline *p, const struct tmpl *item,
 	return !(text.len && text.p[0] == '-') && !is_checked_param(p, text);
 }
 
-static bool argv_json(struct world *w, const struct run *r, uint32_t step, struct eval *ev,
-    struct str *ret, struct str *why)
+static bool argv_json(struct world *w, const struct run *r, uint32_t step,
+    struct eval *ev, struct str *ret, struct str *why)
 {
 	const struct tmpl *argv = &r->pipeline->steps[step].argv;
 	struct value v = tmpl_eval(argv, ev);
@@ -78,7 +78,8 @@ static bool argv_json(struct world *w, const struct run *r, uint32_t step, struc
 	bool free_text = false;		/* after "--" */
 
 	if (v.tag != VALUE_LIST)
-		*why = v.tag == VALUE_ERROR ? vars_error(w, NULL, v) : STR("expected a list");
+		*why = v.tag == VALUE_ERROR ? vars_error(w, NULL, v) :
+					      STR("expected a list");
 	json_open(s, '[');
 	for (uint32_t i = 0; !why->len && i < v.list->n; i++) {
 		struct str arg;
@@ -108,7 +109,8 @@ static bool env_add(struct world *w, const struct tmpl *t, struct eval *ev,
 		return true;
 	v = tmpl_eval(t, ev);
 	if (v.tag != VALUE_MAP) {
-		*why = v.tag == VALUE_ERROR ? vars_error(w, NULL, v) : STR("expected a map");
+		*why =
+		    v.tag == VALUE_ERROR ? vars_error(w, NULL, v) : STR("expected a map");
 	}
 	for (uint32_t i = 0; !why->len && i < v.map->n; i++) {
 		struct str name = value_as_str(v.map->keys[i]), text;

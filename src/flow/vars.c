@@ -92,7 +92,8 @@ static struct value steps_value(struct world *w, const struct run *r)
 static struct value trigger_value(struct world *w, struct str rule, uint64_t decision,
     struct str events, int64_t time_ms, struct str actor)
 {
-	static const char *const names[] = { "rule", "decision", "events", "time", "actor" };
+	static const char *const names[] = {
+	    "rule", "decision", "events", "time", "actor"};
 	struct value v[] = {
 		value_str(rule), value_int((int64_t)decision),
 		value_from_json(events.len ? events : STR("[]"), w->arena),

@@ -218,8 +218,8 @@ static bool trigger(struct world *w, const struct command *cmd)
 		answer_error(w, cmd, 422, "params: expected a JSON object");
 		return false;
 	}
-	if (decide_trigger(w->decide, cmd->target, cmd->key, params, cmd->force, cmd->actor,
-	    &err))
+	if (decide_trigger(
+		w->decide, cmd->target, cmd->key, params, cmd->force, cmd->actor, &err))
 		return true;
 	answer_error(w, cmd, err.code == ERR_NOT_FOUND ? 404 : 422, "%s", err.msg);
 	return false;
@@ -291,7 +291,8 @@ void world_input(struct world *w, const struct input *in, struct effects *fx)
 	w->wall = in->wall_ms;
 	w->tick = in->tick_ms;
 	w->seq = ++((struct world_cell *)cells_touch(w->cells, w->cell))->seq;
-	decide_begin(w->decide, in, w->seq, w->arena, &fx->decided);	/* it needs the time */
+	/* First of all: what flow tells decide needs this input's time. */
+	decide_begin(w->decide, in, w->seq, w->arena, &fx->decided);
 	flow_first(w, in);
 	decide_all(w, in, first);
 	admit_waiting(w);

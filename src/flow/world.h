@@ -22,10 +22,10 @@ struct exec_op {		/* done after the commit; derivable from state */
 	struct str	 key, executor, native_id;
 	struct str	 run_id, step, pipeline;
 	uint32_t	 attempt;
-	struct str	 argv;		/* JSON array of strings (process kind), or empty */
+	struct str	 argv;		/* JSON array of strings, or empty */
 	struct str	 with;		/* JSON object, or empty */
 	struct str	 input;		/* JSON: what becomes input.json */
-	struct str	 env;		/* JSON object of strings: the pipeline's and step's */
+	struct str	 env;		/* JSON object of strings, or empty */
 	struct str	 dir;		/* working directory */
 	struct str	 reason;	/* of ABORT */
 	int64_t		 timeout_ms;
@@ -110,9 +110,9 @@ bool world_take_due(const struct world *, int64_t wall_ms, int64_t tick_ms,
 void world_next_due(const struct world *, int64_t *wall_ms, int64_t *tick_ms);
 struct ruleset *world_ruleset(const struct world *);
 const struct decide *world_decide(const struct world *);
-struct decide *world_decide_mut(struct world *);	/* for explain, which changes nothing */
+struct decide *world_decide_mut(struct world *);	/* for explain */
 uint64_t world_seq(const struct world *);	/* of the last input */
-bool world_paused(const struct world *);	/* the whole daemon: sources are not read */
+bool world_paused(const struct world *);	/* sources are not read */
 struct world_counts { uint32_t pending, running, unverified; };
 struct world_counts world_counts(const struct world *);
 /* After a restart: what must be asked or done again (START where the start is not
@@ -122,8 +122,8 @@ void world_ops(struct world *, struct effects *);
 /* Journal frames of every input that is not a source's message. */
 void input_encode(const struct input *, GByteArray *);
 /* Points into the frame or the arena; a rule set is given by its hash only. */
-bool input_decode(struct str frame, struct arena *, struct input *, struct str *ret_ruleset,
-    struct err *);
+bool input_decode(struct str frame, struct arena *, struct input *,
+    struct str *ret_ruleset, struct err *);
 /* "rt-" + 20 lowercase base32 characters: first 100 bits of
  * SHA-256(instance NUL epoch NUL run NUL step NUL attempt). */
 void step_key(struct str instance, struct str epoch, struct str run, struct str step,

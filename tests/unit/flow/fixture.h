@@ -37,7 +37,7 @@ struct fix {
 	struct arena	*arena;
 	struct ruleset	*rules;
 	struct world	*w;
-	struct world	*twin;		/* loaded from w's cells: must do the same; or NULL */
+	struct world	*twin;		/* made from w's cells: does the same; or NULL */
 	struct effects	 fx;		/* of the last turn */
 	int64_t		 wall, tick;
 	GHashTable	*runs;		/* name -> fix_run */
@@ -147,7 +147,8 @@ static void fix_fold(struct fix *f)
 	}
 	for (uint32_t i = 0; i < f->fx.outbox_n; i++) {
 		assert_true(f->fx.outbox[i].id == ++f->outbox);
-		g_string_append_printf(f->events, "%.*s\n", STR_ARG(f->fx.outbox[i].type));
+		g_string_append_printf(
+		    f->events, "%.*s\n", STR_ARG(f->fx.outbox[i].type));
 	}
 }
 
@@ -243,8 +244,8 @@ static void fix_start(struct fix *f, bool fresh)
 static UNUSED struct fix *fix_new(const char *yaml)
 {
 	static const struct catalog catalog;
-	const struct rule_text text = { .name = STR("rules/t.yaml"), .dir = STR("/srv/rules"),
-		.bytes = str_of(yaml) };
+	const struct rule_text text = {
+	    .name = STR("rules/t.yaml"), .dir = STR("/srv/rules"), .bytes = str_of(yaml)};
 	const struct text diag_text = { text.name, text.bytes };
 	struct diags *diags = diags_new(&diag_text, 1);
 	struct fix *f = g_new0(struct fix, 1);
@@ -392,10 +393,14 @@ static UNUSED void fix_report(struct fix *f, const char *run, const char *step,
 }
 
 /* The usual: START is answered, then the process runs, then it ends. */
-static UNUSED void fix_started(struct fix *f, const char *run, const char *step, uint32_t n)
+static UNUSED void fix_started(
+    struct fix *f, const char *run, const char *step, uint32_t n)
 {
-	fix_report(f, run, step, n, (struct report){ .op = EXEC_START, .answer = REPORT_OK,
-	    .state = REPORT_RUNNING, .exit_code = -1 });
+	fix_report(f, run, step, n,
+	    (struct report){.op = EXEC_START,
+		.answer = REPORT_OK,
+		.state = REPORT_RUNNING,
+		.exit_code = -1});
 }
 
 static UNUSED void fix_completed(struct fix *f, const char *run, const char *step,
@@ -406,14 +411,15 @@ static UNUSED void fix_completed(struct fix *f, const char *run, const char *ste
 	    .metrics = str_of(metrics) });
 }
 
-static UNUSED void fix_failed(struct fix *f, const char *run, const char *step, uint32_t n,
-    int code)
+static UNUSED void fix_failed(
+    struct fix *f, const char *run, const char *step, uint32_t n, int code)
 {
 	fix_report(f, run, step, n, (struct report){ .op = EXEC_POLL, .answer = REPORT_OK,
 	    .state = REPORT_FAILED, .exit_code = code });
 }
 
-static UNUSED void fix_aborted(struct fix *f, const char *run, const char *step, uint32_t n)
+static UNUSED void fix_aborted(
+    struct fix *f, const char *run, const char *step, uint32_t n)
 {
 	fix_report(f, run, step, n, (struct report){ .op = EXEC_POLL, .answer = REPORT_OK,
 	    .state = REPORT_ABORTED, .exit_code = -1 });
@@ -459,8 +465,8 @@ static UNUSED const char *fix_ops(struct fix *f)
 		const struct exec_op *op = &f->fx.ops[i];
 		char key[24];
 
-		g_string_append_printf(s, "%s%s %.*s/%.*s#%u", i ? ", " : "", names[op->kind],
-		    STR_ARG(op->run_id), STR_ARG(op->step), op->attempt);
+		g_string_append_printf(s, "%s%s %.*s/%.*s#%u", i ? ", " : "",
+		    names[op->kind], STR_ARG(op->run_id), STR_ARG(op->step), op->attempt);
 		step_key(INSTANCE, EPOCH, op->run_id, op->step, op->attempt, key);
 		assert_true(str_is(op->key, str_of(key)));
 	}

@@ -162,7 +162,8 @@ static void an_executor_that_aborts_by_itself_aborts_the_run(void **state)
 	    .answer = REPORT_OK, .state = REPORT_ABORTED, .exit_code = -1,
 	    .reason = STR("cancelled by root") });
 	ASSERT_RUN(f, "one-1", "aborted");
-	ASSERT_REASON(f, "one-1", "step a was aborted by its executor: cancelled by root");
+	ASSERT_REASON(
+	    f, "one-1", "step a was aborted by its executor: cancelled by root");
 	assert_false(fix_row(f, "one-1")->abort_requested);
 }
 

@@ -39,7 +39,8 @@ static struct input again(const struct input *in, struct str *ruleset)
 		struct input x;
 		struct str r;
 
-		assert_false(input_decode((struct str){ frame.p, cut }, arena, &x, &r, &err));
+		assert_false(
+		    input_decode((struct str){frame.p, cut}, arena, &x, &r, &err));
 		assert_int_equal(err.code, ERR_CORRUPT);
 	}
 	assert_int_equal(ret.kind, in->kind);
@@ -95,11 +96,20 @@ static void command_comes_back(void **state)
 
 static void report_comes_back(void **state)
 {
-	const struct report r = { .key = STR("rt-abc"), .op = EXEC_POLL,
-		.answer = REPORT_BUSY, .state = REPORT_FAILED, .native_id = STR("77"),
-		.native_state = STR("NODE_FAIL"), .reason = STR("r"), .outputs = STR("{}"),
-		.metrics = STR("{\"auc\":0.5}"), .artifacts = STR("[]"), .exit_code = -1,
-		.started_ms = 1, .finished_ms = INT64_MAX, .again_ms = 250 };
+	const struct report r = {.key = STR("rt-abc"),
+	    .op = EXEC_POLL,
+	    .answer = REPORT_BUSY,
+	    .state = REPORT_FAILED,
+	    .native_id = STR("77"),
+	    .native_state = STR("NODE_FAIL"),
+	    .reason = STR("r"),
+	    .outputs = STR("{}"),
+	    .metrics = STR("{\"auc\":0.5}"),
+	    .artifacts = STR("[]"),
+	    .exit_code = -1,
+	    .started_ms = 1,
+	    .finished_ms = INT64_MAX,
+	    .again_ms = 250};
 	const struct input in = { .kind = INPUT_REPORT, .wall_ms = 1, .report = &r };
 	struct str ruleset;
 	const struct report *o = again(&in, &ruleset).report;
@@ -123,8 +133,10 @@ static void report_comes_back(void **state)
 
 static void source_change_comes_back(void **state)
 {
-	const struct input in = { .kind = INPUT_SOURCE, .wall_ms = 9, .tick_ms = 9,
-		.source = { .source = 3, .part = STR("t/0"), .state = SOURCE_PART_IDLE } };
+	const struct input in = {.kind = INPUT_SOURCE,
+	    .wall_ms = 9,
+	    .tick_ms = 9,
+	    .source = {.source = 3, .part = STR("t/0"), .state = SOURCE_PART_IDLE}};
 	struct str ruleset;
 	struct input out = again(&in, &ruleset);
 
@@ -176,17 +188,17 @@ static void trailing_bytes_and_unknown_kinds_are_refused(void **state)
 	(void)state;
 	input_encode(&in, out);
 	g_byte_array_append(out, (const guint8 *)"", 1);
-	assert_false(input_decode((struct str){ (char *)out->data, out->len }, arena, &x, &r,
-	    &err));
+	assert_false(
+	    input_decode((struct str){(char *)out->data, out->len}, arena, &x, &r, &err));
 	for (unsigned kind = 0; kind < 256; kind++) {
 		out->data[0] = (guint8)kind;
 		g_byte_array_set_size(out, 4);
-		(void)input_decode((struct str){ (char *)out->data, out->len }, arena, &x, &r,
-		    &err);
+		(void)input_decode(
+		    (struct str){(char *)out->data, out->len}, arena, &x, &r, &err);
 	}
 	out->data[0] = INPUT_EVENT;
-	assert_false(input_decode((struct str){ (char *)out->data, out->len }, arena, &x, &r,
-	    &err));
+	assert_false(
+	    input_decode((struct str){(char *)out->data, out->len}, arena, &x, &r, &err));
 	g_byte_array_free(out, TRUE);
 }
 

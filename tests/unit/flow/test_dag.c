@@ -6,12 +6,16 @@ static const char dag[] =
 	"pipelines:\n"
 	"  - name: line\n"
 	"    model: m\n"
-	"    params: {epochs: {type: int, default: 5, min: 1, max: 50}, who: {type: string, default: me}}\n"
+	"    params: {epochs: {type: int, default: 5, min: 1, max: 50}, who: {type: "
+	    "string, default: me}}\n"
 	"    env: {A: pipeline, B: \"${params.who}\"}\n"
 	"    steps:\n"
-	"      - {name: train, command: [train, --epochs, \"${params.epochs}\"], env: {A: step}}\n"
-	"      - {name: evaluate, needs: train, command: [eval, --model, \"${steps.train.outputs.model}\"]}\n"
-	"      - {name: gate, needs: evaluate, gate: \"steps.evaluate.metrics.auc >= 1\"}\n"
+	"      - {name: train, command: [train, --epochs, \"${params.epochs}\"], env: "
+	    "{A: step}}\n"
+	"      - {name: evaluate, needs: train, command: [eval, --model, "
+	    "\"${steps.train.outputs.model}\"]}\n"
+	"      - {name: gate, needs: evaluate, gate: \"steps.evaluate.metrics.auc >= "
+	    "1\"}\n"
 	"      - {name: deploy, needs: gate, command: [deploy]}\n"
 	"  - name: diamond\n"
 	"    steps:\n"
@@ -35,9 +39,11 @@ static const char dag[] =
 	"      - {name: a, command: [a], timeout: 10m}\n"
 	"      - {name: b, needs: a, command: [b]}\n"
 	"  - name: text\n"
-	"    params: {x: {type: string, default: v}, p: {type: string, default: v, pattern: \"^-?[a-z]+$\"}}\n"
+	"    params: {x: {type: string, default: v}, p: {type: string, default: v, "
+	    "pattern: \"^-?[a-z]+$\"}}\n"
 	"    steps:\n"
-	"      - {name: a, command: [a, \"${params.x}\", \"${params.p}\", \"--x=${params.x}\"]}\n"
+	"      - {name: a, command: [a, \"${params.x}\", \"${params.p}\", "
+	    "\"--x=${params.x}\"]}\n"
 	"  - name: after\n"
 	"    params: {x: {type: string, default: v}}\n"
 	"    steps:\n"
@@ -85,7 +91,8 @@ static void steps_run_one_after_the_other(void **state)
 	    "retraind.run.created\nretraind.run.started\nretraind.step.started\n"
 	    "retraind.step.completed\nretraind.step.started\nretraind.step.completed\n"
 	    "retraind.step.started\nretraind.step.completed\nretraind.step.started\n"
-	    "retraind.step.completed\nretraind.run.completed\nretraind.model.candidate\n");
+	    "retraind.step.compl"
+	    "eted\nretraind.run.completed\nretraind.model.candidate\n");
 }
 
 static void a_start_carries_what_the_step_gets(void **state)
@@ -102,13 +109,16 @@ static void a_start_carries_what_the_step_gets(void **state)
 	assert_true(str_is(op->pipeline, STR("line")));
 	v = value_from_json(op->env, f->arena);
 	assert_int_equal(v.map->n, 2);
-	assert_true(str_is(value_as_str(value_member(v, STR("A"), f->arena)), STR("step")));
+	assert_true(
+	    str_is(value_as_str(value_member(v, STR("A"), f->arena)), STR("step")));
 	assert_true(str_is(value_as_str(value_member(v, STR("B"), f->arena)), STR("me")));
 	in = value_from_json(op->input, f->arena);
 	assert_true(str_is(value_as_str(value_member(in, STR("run"), f->arena)),
 	    STR("line-1")));
-	assert_true(str_is(value_as_str(value_member(in, STR("key"), f->arena)), STR("k1")));
-	assert_true(str_is(value_as_str(value_member(in, STR("model"), f->arena)), STR("m")));
+	assert_true(
+	    str_is(value_as_str(value_member(in, STR("key"), f->arena)), STR("k1")));
+	assert_true(
+	    str_is(value_as_str(value_member(in, STR("model"), f->arena)), STR("m")));
 	assert_int_equal(value_member(in, STR("attempt"), f->arena).i, 1);
 	v = value_member(in, STR("params"), f->arena);
 	assert_int_equal(value_member(v, STR("epochs"), f->arena).i, 7);
@@ -116,8 +126,10 @@ static void a_start_carries_what_the_step_gets(void **state)
 	assert_int_equal(value_member(in, STR("champion"), f->arena).tag, VALUE_MAP);
 	fix_completed(f, "line-1", "train", 1, "{\"model\":\"m\"}", "{\"loss\":2}");
 	in = value_from_json(f->fx.ops[0].input, f->arena);
-	v = value_member(value_member(in, STR("steps"), f->arena), STR("train"), f->arena);
-	v = value_member(value_member(v, STR("metrics"), f->arena), STR("loss"), f->arena);
+	v = value_member(
+	    value_member(in, STR("steps"), f->arena), STR("train"), f->arena);
+	v = value_member(
+	    value_member(v, STR("metrics"), f->arena), STR("loss"), f->arena);
 	assert_true(value_equal(v, value_int(2)));
 }
 
@@ -258,7 +270,8 @@ static void a_parameter_cannot_pass_as_an_option(void **state)
 	fix_run(f, "text", "", "{\"x\":\"-rf\"}");
 	assert_string_equal(fix_ops(f), "");
 	ASSERT_RUN(f, "text-1", "failed");
-	assert_non_null(strstr(fix_row(f, "text-1")->reason, "argument 1 begins with '-'"));
+	assert_non_null(
+	    strstr(fix_row(f, "text-1")->reason, "argument 1 begins with '-'"));
 	fix_run(f, "text", "", "{\"p\":\"-abc\"}");
 	assert_true(str_is(f->fx.ops[0].argv, STR("[\"a\",\"v\",\"-abc\",\"--x=v\"]")));
 	fix_run(f, "after", "", "{\"x\":\"-rf\"}");
@@ -276,13 +289,14 @@ static void bad_results_fail_the_step(void **state)
 
 static void long_outputs_come_back_whole(void **state)
 {
-	char *big = g_strnfill(100000, 'x'), *json = g_strdup_printf("{\"model\":\"%s\"}", big);
+	char *big = g_strnfill(100000, 'x'),
+	     *json = g_strdup_printf("{\"model\":\"%s\"}", big);
 
 	(void)state;
 	fix_run(f, "line", "", "");
 	fix_completed(f, "line-1", "train", 1, json, "");
 	assert_string_equal(fix_step(f, "line-1", "train")->outputs, json);
-	ASSERT_STEP(f, "line-1", "evaluate", "failed");		/* argv holds at most 64 KiB */
+	ASSERT_STEP(f, "line-1", "evaluate", "failed");
 	assert_non_null(strstr(fix_step(f, "line-1", "evaluate")->reason, "64 KiB"));
 	g_free(json);
 	g_free(big);

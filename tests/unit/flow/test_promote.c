@@ -8,14 +8,17 @@ static const char rules[] =
 	"    params: {m: {type: string, default: fraud}}\n"
 	"    steps:\n"
 	"      - {name: t, command: [t]}\n"
-	"      - {name: g, needs: t, gate: \"!has(champion.metrics.auc) || steps.t.metrics.auc >= champion.metrics.auc + 0.002\"}\n"
+	"      - {name: g, needs: t, gate: \"!has(champion.metrics.auc) || "
+	    "steps.t.metrics.auc >= champion.metrics.auc + 0.002\"}\n"
 	"      - {name: deploy, needs: g, command: [d]}\n"
-	"    on_success: {promote: {version: \"${run.id}\", metrics: \"${steps.t.metrics}\"}}\n"
+	"    on_success: {promote: {version: \"${run.id}\", metrics: "
+	    "\"${steps.t.metrics}\"}}\n"
 	"  - name: plain\n"
 	"    model: fraud\n"
 	"    steps:\n"
 	"      - {name: t, command: [t]}\n"
-	"    on_success: {promote: {version: \"${steps.t.outputs.v}\", metrics: \"${steps.t.metrics}\", baseline: \"${steps.t.outputs}\"}}\n"
+	"    on_success: {promote: {version: \"${steps.t.outputs.v}\", metrics: "
+	    "\"${steps.t.metrics}\", baseline: \"${steps.t.outputs}\"}}\n"
 	"  - name: cand\n"
 	"    model: fraud\n"
 	"    steps:\n"
@@ -152,7 +155,8 @@ static void no_step_starts_after_the_gate_once_the_champion_is_another(void **st
 	    "      - {name: d, needs: g, command: [d], retry: {attempts: 1}}\n"
 	    "      - {name: e, needs: [d, s], command: [e]}\n"
 	    "      - {name: s, command: [s]}\n"
-	    "    on_success: {promote: {version: \"${run.id}\", metrics: \"${steps.t.metrics}\"}}\n");
+	    "    on_success: {promote: {version: \"${run.id}\", metrics: "
+	    "\"${steps.t.metrics}\"}}\n");
 	fix_run(f, "p", "", "");
 	fix_completed(f, "p-1", "s", 1, "", "");
 	fix_run(f, "p", "", "");
@@ -230,7 +234,8 @@ static void a_person_promotes_the_candidate_and_goes_back(void **state)
 	assert_true(str_is(champion("fraud").metrics, STR("{\"auc\":0.4}")));
 	assert_true(str_is(champion("fraud").run, STR("cand-2")));
 	assert_int_equal(candidate("fraud").version.len, 0);
-	a = promote("fraud", "{\"version\":\"p-1\",\"run\":\"p-1\",\"metrics\":{\"auc\":0.9}}");
+	a = promote(
+	    "fraud", "{\"version\":\"p-1\",\"run\":\"p-1\",\"metrics\":{\"auc\":0.9}}");
 	assert_true(a->ok);
 	assert_string_equal(row("fraud/champion"), "p-1");
 	assert_string_equal(row("fraud/archived"), "cand-2");

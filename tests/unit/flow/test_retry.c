@@ -76,7 +76,8 @@ static void a_late_report_of_an_older_attempt_changes_nothing(void **state)
 	fix_failed(f, "r-1", "a", 1, 1);
 	fix_wait(f, 30000);
 	fix_completed(f, "r-1", "a", 1, "{\"m\":1}", "{\"x\":1}");
-	assert_int_equal(f->fx.runs_n + f->fx.steps_n + f->fx.attempts_n + f->fx.ops_n, 0);
+	assert_int_equal(
+	    f->fx.runs_n + f->fx.steps_n + f->fx.attempts_n + f->fx.ops_n, 0);
 	ASSERT_STEP(f, "r-1", "a", "running");
 }
 
@@ -119,7 +120,7 @@ static void a_busy_executor_is_asked_again_under_the_same_key(void **state)
 	fix_wait(f, 1);
 	assert_string_equal(fix_ops(f), "START one-1/a#1");
 	fix_started(f, "one-1", "a", 1);
-	start_said("one-1", 1, REPORT_BUSY, 10);	/* late: the job is known to run */
+	start_said("one-1", 1, REPORT_BUSY, 10);
 	assert_int_equal(f->fx.runs_n, 0);
 }
 
@@ -217,8 +218,10 @@ static void retry_adopts_completed_steps_and_decides_gates_again(void **state)
 
 	(void)state;
 	end_at_b();
-	a = retry("r-1", "[{\"step\":\"a\",\"outputs\":{\"m\":\"z\"},\"metrics\":{\"x\":2}},"
-	    "{\"step\":\"g\",\"outputs\":{\"passed\":true}}]", false);
+	a = retry("r-1",
+	    "[{\"step\":\"a\",\"outputs\":{\"m\":\"z\"},\"metrics\":{\"x\":2}},"
+	    "{\"step\":\"g\",\"outputs\":{\"passed\":true}}]",
+	    false);
 	assert_true(a->ok);
 	assert_true(str_is(a->json, STR("{\"run\":\"r-2\"}")));
 	assert_string_equal(fix_ops(f), "START r-2/b#1");

@@ -54,7 +54,8 @@ static void every_run_state_meets_every_event(void **state)
 			enum run_state got = (enum run_state)s;
 			struct err err = { 0 };
 
-			assert_int_equal(run_step(&got, (enum run_event)e, &err), want != 0);
+			assert_int_equal(
+			    run_step(&got, (enum run_event)e, &err), want != 0);
 			assert_int_equal(got, want ? want : s);
 			assert_int_equal(err.code, want ? ERR_NONE : ERR_CONFLICT);
 		}
@@ -70,7 +71,8 @@ static void every_step_state_meets_every_event(void **state)
 			enum step_state got = (enum step_state)s;
 			struct err err = { 0 };
 
-			assert_int_equal(step_step(&got, (enum step_event)e, &err), want != 0);
+			assert_int_equal(
+			    step_step(&got, (enum step_event)e, &err), want != 0);
 			assert_int_equal(got, want ? want : s);
 			assert_int_equal(err.code, want ? ERR_NONE : ERR_CONFLICT);
 		}
@@ -102,7 +104,8 @@ static void names_round_trip(void **state)
 	assert_string_equal(run_outcome_name(RUN_PROMOTED), "promoted");
 	assert_string_equal(run_outcome_name(RUN_NO_OUTCOME), "");
 	for (int s = RUN_PENDING; s < RUN_STATE_MAX; s++)
-		assert_int_equal(run_state_of(str_of(run_state_name((enum run_state)s))), s);
+		assert_int_equal(
+		    run_state_of(str_of(run_state_name((enum run_state)s))), s);
 	assert_int_equal(run_state_of(STR("")), 0);
 	assert_int_equal(run_state_of(STR("runnin")), 0);
 }

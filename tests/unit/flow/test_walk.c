@@ -6,7 +6,24 @@
  * of a run that has ended must have ended as well. */
 #include "fixture.h"
 
+#include <inttypes.h>
+
 static const char rules[] =
+	"rules:\n"
+	"  - name: data\n"
+	"    on: {type: data}\n"
+	"    key: event.subject\n"
+	"    cooldown: 30s\n"
+	"    run: dag\n"
+	"  - name: high\n"
+	"    on: {type: metric}\n"
+	"    key: event.subject\n"
+	"    signals: {v: {value: data.v, last: 3}}\n"
+	"    when: v.avg > 5\n"
+	"    run: skip\n"
+	"  - name: often\n"
+	"    schedule: {every: 5m}\n"
+	"    run: repl\n"
 	"pipelines:\n"
 	"  - name: dag\n"
 	"    model: m\n"
@@ -14,12 +31,15 @@ static const char rules[] =
 	"    timeout: 2h\n"
 	"    pending_timeout: 1h\n"
 	"    steps:\n"
-	"      - {name: a, command: [a], retry: {attempts: 3, backoff: 20s}, timeout: 10m}\n"
+	"      - {name: a, command: [a], retry: {attempts: 3, backoff: 20s}, timeout: "
+	    "10m}\n"
 	"      - {name: b, needs: a, command: [b], on_failure: continue}\n"
 	"      - {name: c, needs: a, command: [c], retry: {attempts: 2}}\n"
-	"      - {name: g, needs: [b, c], gate: \"!has(champion.metrics.x) || steps.c.metrics.x > champion.metrics.x - 4\"}\n"
+	"      - {name: g, needs: [b, c], gate: \"!has(champion.metrics.x) || "
+	    "steps.c.metrics.x > champion.metrics.x - 4\"}\n"
 	"      - {name: d, needs: g, command: [d], timeout: 5m}\n"
-	"    on_success: {promote: {version: \"${run.id}\", metrics: \"${steps.c.metrics}\"}}\n"
+	"    on_success: {promote: {version: \"${run.id}\", metrics: "
+	    "\"${steps.c.metrics}\"}}\n"
 	"  - name: skip\n"
 	"    concurrency: {limit: 2, on_limit: skip}\n"
 	"    steps:\n"
@@ -140,7 +160,8 @@ static void check_counts(struct walk *w)
 		pending += r->state == RUN_PENDING;
 		running += r->state == RUN_RUNNING;
 		for (unsigned i = 0; i < 3; i++)
-			of[i] += r->state == RUN_RUNNING && g_str_has_prefix(name, pipelines[i]);
+			of[i] += r->state == RUN_RUNNING &&
+			    g_str_has_prefix(name, pipelines[i]);
 	}
 	assert_int_equal(n.pending, pending);
 	assert_int_equal(n.running, running);
@@ -174,7 +195,8 @@ static void after(struct walk *w)
 	for (uint32_t i = 0; i < fx->runs_n; i++) {
 		char *name = z(fx->runs[i].name);
 
-		if (fx->runs[i].state == RUN_PENDING && fx->runs[i].seq == world_seq(w->f->w))
+		if (fx->runs[i].state == RUN_PENDING &&
+		    fx->runs[i].seq == world_seq(w->f->w))
 			g_ptr_array_add(w->names, g_strdup(name));
 		if (run_is_terminal(fx->runs[i].state))
 			check_ended(w, name);
@@ -224,7 +246,9 @@ static void carry_out(struct walk *w, struct op *op, bool honest)
 	if (op->kind == EXEC_START && j->started) {
 		r.answer = REPORT_EXISTED;
 	} else if (op->kind == EXEC_START && die < 4) {
-		r.answer = die == 0 ? REPORT_REFUSED : die == 1 ? REPORT_BUSY : REPORT_UNCERTAIN;
+		r.answer = die == 0 ? REPORT_REFUSED :
+		    die == 1        ? REPORT_BUSY :
+				      REPORT_UNCERTAIN;
 		j->started = die == 3;
 		report(w, op->key, r);
 		return;
@@ -283,6 +307,25 @@ static void new_run(struct walk *w)
 	after(w);
 }
 
+static void some_event(struct walk *w)
+{
+	static const char *const types[] = { "data", "metric", "metric" };
+	static const char *const keys[] = { "x", "y" };
+	struct event_limits limits = { 0 };
+	struct arena *a = arena_new(0);
+	struct event e = { .id = arena_printf(a, "e%" PRIu64, world_seq(w->f->w)),
+		.source = STR("/t"), .type = str_of(types[roll(w, 3)]),
+		.subject = str_of(keys[roll(w, 2)]), .time_ms = w->f->wall,
+		.data = arena_printf(a, "{\"v\":%u}", roll(w, 12)) };
+	struct input in = { .kind = INPUT_EVENT, .event = &e };
+
+	e.body = e.data;
+	assert_true(event_fill(&e, &w->f->rules->plan, &limits, a));
+	fix_input(w->f, &in);
+	after(w);
+	arena_free(a);
+}
+
 static void some_command(struct walk *w)
 {
 	const char *run;
@@ -294,8 +337,10 @@ static void some_command(struct walk *w)
 	switch (roll(w, 4)) {
 	case 0:
 		pipeline = g_strndup(run, (gsize)(strrchr(run, '-') - run));
-		params = g_strdup_printf("{\"pipeline\":\"%s\",\"adopt\":[{\"step\":\"a\","
-		    "\"metrics\":{\"x\":5}}]}", pipeline);
+		params =
+		    g_strdup_printf("{\"pipeline\":\"%s\",\"adopt\":[{\"step\":\"a\","
+				    "\"metrics\":{\"x\":5}}]}",
+			pipeline);
 		fix_command(w->f, (struct command){ .kind = COMMAND_RETRY, .force = true,
 		    .target = str_of(run), .params = str_of(params) });
 		g_free(params);
@@ -345,6 +390,7 @@ static void pass_time(struct walk *w, int64_t ms)
 
 static void drain(struct walk *w)
 {
+	fix_command(w->f, (struct command){ .kind = COMMAND_PAUSE });	/* no more firings */
 	for (int i = 0; i < 20000; i++) {
 		struct world_counts n = world_counts(w->f->w);
 
@@ -370,9 +416,11 @@ static void walk(uint64_t seed)
 		.checked = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL) };
 
 	for (int i = 0; i < 300; i++) {
-		uint32_t die = roll(&w, 40);
+		uint32_t die = roll(&w, 46);
 
-		if (die < 6)
+		if (die >= 40)
+			some_event(&w);
+		else if (die < 6)
 			new_run(&w);
 		else if (die < 22)
 			one_op(&w, false);
@@ -400,7 +448,7 @@ static void walk(uint64_t seed)
 static void whatever_happens_every_run_ends_once_and_nothing_outlives_it(void **state)
 {
 	(void)state;
-	for (uint64_t seed = 1; seed <= 60; seed++) {
+	for (uint64_t seed = 1; seed <= 40; seed++) {
 		print_message("seed %u\n", (unsigned)seed);
 		walk(seed);
 	}
@@ -409,7 +457,8 @@ static void whatever_happens_every_run_ends_once_and_nothing_outlives_it(void **
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(whatever_happens_every_run_ends_once_and_nothing_outlives_it),
+	    cmocka_unit_test(
+		whatever_happens_every_run_ends_once_and_nothing_outlives_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,7 +26,8 @@ static const char rules[] =
 	"    timeout: 1h\n"
 	"    code: {repo: /srv/git, ref: main}\n"
 	"    steps:\n"
-	"      - {name: a, command: [a, \"${trigger.rule}\", \"${size(trigger.events) > 0 ? trigger.events[0].id : 'none'}\", \"${key}\"], timeout: 10m}\n"
+	"      - {name: a, command: [a, \"${trigger.rule}\", \"${size(trigger.events) "
+	    "> 0 ? trigger.events[0].id : 'none'}\", \"${key}\"], timeout: 10m}\n"
 	"      - {name: b, needs: a, command: [b]}\n"
 	"  - name: side\n"
 	"    steps: [{name: a, command: [a]}]\n";
@@ -81,7 +82,8 @@ static void an_event_becomes_a_running_step_in_one_input(void **state)
 	assert_int_equal(decision("new-data")->outcome, OUTCOME_FIRED);
 	assert_true(str_is(decision("new-data")->run_id, STR("team_train-1")));
 	assert_string_equal(fix_ops(f), "START team_train-1/a#1");
-	assert_true(str_is(f->fx.ops[0].argv, STR("[\"a\",\"new-data\",\"e1\",\"fraud\"]")));
+	assert_true(
+	    str_is(f->fx.ops[0].argv, STR("[\"a\",\"new-data\",\"e1\",\"fraud\"]")));
 	assert_int_equal(f->fx.runs_n, 1);
 	row = &f->fx.runs[0];
 	assert_int_equal(row->state, RUN_RUNNING);
@@ -258,7 +260,8 @@ static void inputs_are_numbered_across_restarts(void **state)
 	ASSERT_RUN(f, "side-2", "running");
 }
 
-static void after_a_restart_runs_are_unverified_until_their_executor_says_more(void **state)
+static void after_a_restart_runs_are_unverified_until_their_executor_says_more(
+    void **state)
 {
 	(void)state;
 	fix_run(f, "team_train", "", "{\"rows\":10}");	/* a: START not answered */
@@ -381,7 +384,8 @@ static void a_run_whose_pipeline_no_longer_compiles_fails_and_says_so(void **sta
 
 static void ended_runs_leave_no_cells(void **state)
 {
-	char *big = g_strnfill(60000, 'y'), *json = g_strdup_printf("{\"v\":\"%s\"}", big);
+	char *big = g_strnfill(60000, 'y'),
+	     *json = g_strdup_printf("{\"v\":\"%s\"}", big);
 	uint64_t before;
 
 	(void)state;
