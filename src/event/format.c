@@ -115,6 +115,11 @@ static bool build_map(struct event_format *f, const struct yaml *map, struct zon
 		ok &= compile(f, &env, &map->pairs[i], arena, diags);
 	plan_finish(&f->body);
 	f->has_map = map && map->n;
+	if (f->has_map && f->preset == PRESET_ALERTMANAGER) {
+		diag_add(diags, SEV_ERROR, map->at,
+		    "'map' does not go with the format alertmanager");
+		return false;
+	}
 	return ok;
 }
 

@@ -461,6 +461,25 @@ static void a_map_makes_events_out_of_payloads(void **state)
 	expect(w.v[0]->id, "a1");
 }
 
+static void a_map_may_read_the_whole_body(void **state)
+{
+	struct event_format *f = format("json",
+	    "id: \"body.filter(x, x > 1)[0] == 2 ? 'two' : 'other'\"\n"
+	    "type: \"has(headers.kind) ? headers.kind : 'none'\"\n");
+
+	(void)state;
+	assert_int_equal(decode_as(f, "[1, 2, 3]"), EVENT_OK);
+	expect(w.v[0]->id, "two");
+	expect(w.v[0]->type, "none");
+	expect(w.v[0]->data, "[1, 2, 3]");
+	f = format("", "subject: \"has(body.tag) ? body.tag : 'untagged'\"\ntype: key\n");
+	w.m.key = STR("k1");
+	assert_int_equal(decode_as(f, "{\"rows\":1}"), EVENT_OK);
+	expect(w.v[0]->subject, "untagged");
+	expect(w.v[0]->type, "k1");
+	assert_int_equal(w.v[0]->field[ROWS].i, 1);
+}
+
 static void bad_formats_are_diagnosed(void **state)
 {
 	(void)state;
@@ -475,6 +494,8 @@ static void bad_formats_are_diagnosed(void **state)
 	assert_non_null(strstr(w.why->str, "source.yaml:2:"));
 	assert_null(format("", "data: {rows: body.n}\n"));
 	assert_non_null(strstr(w.why->str, "'data' must be an expression"));
+	assert_null(format("alertmanager", "id: key\n"));
+	assert_non_null(strstr(w.why->str, "'map' does not go with"));
 }
 
 /* The body is the one in Alertmanager's documentation, two alerts of one group. */
@@ -607,6 +628,7 @@ int main(void)
 		T(a_batch_is_taken_whole_or_not_at_all),
 		T(plain_json_becomes_data_with_defaults),
 		T(a_map_makes_events_out_of_payloads),
+		T(a_map_may_read_the_whole_body),
 		T(bad_formats_are_diagnosed),
 		T(alertmanager_gives_one_event_per_alert),
 		T(an_event_of_parts_is_filled),
