@@ -175,6 +175,33 @@ struct pipeline *pipeline_restore(struct str text, const struct catalog *catalog
 	return p;
 }
 
+/* `path` seen from `dir`, which is absolute; "." and ".." are taken out as text. */
+static struct str join(struct load *ld, struct str dir, struct str path)
+{
+	char *whole = path.len && path.p[0] == '/'
+	    ? g_strndup(path.p, path.len)
+	    : g_strdup_printf("%.*s/%.*s", STR_ARG(dir), STR_ARG(path));
+	char **parts = g_strsplit(whole, "/", -1);
+	GString *out = g_string_new(NULL);
+	struct str ret;
+
+	for (char **p = parts; *p; p++) {
+		const char *slash = strrchr(out->str, '/');
+
+		if (strcmp(*p, "..") == 0)
+			g_string_truncate(out, slash ? (gsize)(slash - out->str) : 0);
+		else if (**p && strcmp(*p, ".") != 0)
+			g_string_append_printf(out, "/%s", *p);
+	}
+	if (out->len == 0)
+		g_string_append_c(out, '/');
+	ret = arena_str(ld->tree, (struct str){out->str, (uint32_t)out->len});
+	g_string_free(out, true);
+	g_strfreev(parts);
+	g_free(whole);
+	return ret;
+}
+
 struct pipeline *pipeline_load(struct load *ld, const struct yaml *map, struct str name,
     struct str dir)
 {
@@ -182,27 +209,20 @@ struct pipeline *pipeline_load(struct load *ld, const struct yaml *map, struct s
 	uint32_t before = diags_errors(ld->diags);
 	struct load own = *ld;
 	struct pipeline draft = {0}, *p;
-	char *base = g_strndup(dir.p, dir.len), *abs;
-	GString *json = g_string_new(NULL);
+	GString *json;
 	struct err err = {0};
 
-	abs = g_canonicalize_filename(
-	    given && given->scalar.len ? given->scalar.p : ".", base);
 	if (!given || given->kind == YAML_SCALAR)
-		map = with_text(ld, map, "dir", arena_str(ld->tree, str_of(abs)));
+		map = with_text(ld, map, "dir", join(ld, dir, given ? given->scalar : STR("")));
 	if (name.len)
 		map = with_text(ld, map, "name", name);
 	own.keep = ld->tree;
 	pipeline_read(&own, map, &draft);
-	g_free(base);
-	g_free(abs);
-	if (diags_errors(ld->diags) > before) {
-		g_string_free(json, true);
+	if (diags_errors(ld->diags) > before)
 		return NULL;
-	}
+	json = g_string_new(NULL);
 	yaml_to_json(map, json);
-	p = pipeline_restore(
-	    (struct str){json->str, (uint32_t)json->len}, ld->catalog, &err);
+	p = pipeline_restore((struct str){json->str, (uint32_t)json->len}, ld->catalog, &err);
 	if (!p)
 		BAD(ld, map, "the pipeline can't be written down: %s", err.msg);
 	g_string_free(json, true);
