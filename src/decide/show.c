@@ -71,7 +71,7 @@ void decide_rule_json(const struct decide *d, const struct rule *r, GString *out
 	if (last)
 		json_i64(out, (int64_t)last);
 	else
-		json_null(out);
+		json_nil(out);
 	json_key(out, "suppressed_by");
 	json_cstr(out, by ? suppressor_name(by) : NULL);
 	if (rs->sched.pos) {
@@ -119,7 +119,7 @@ static void put_key(const struct decide *d, const struct rule_state *rs,
 	if (c->decision)
 		json_i64(out, (int64_t)c->decision);
 	else
-		json_null(out);
+		json_nil(out);
 	json_key(out, "signals");
 	json_open(out, '{');
 	for (uint32_t i = 0; i < rs->rule->signals_n; i++) {
@@ -129,7 +129,7 @@ static void put_key(const struct decide *d, const struct rule_state *rs,
 		if (root)
 			signal_summary(&rs->rule->signals[i].spec, d->cells, root, clock, out);
 		else
-			json_null(out);
+			json_nil(out);
 	}
 	json_close(out, '}');
 	json_close(out, '}');

@@ -127,7 +127,7 @@ static void put_row(struct ctx *c, const struct prog *p, const struct trace *t, 
 	json_i64(out, r->depth);
 	json_key(out, "value");
 	if (r->skipped)
-		json_null(out);
+		json_nil(out);
 	else
 		put_value(r->value, p, out);
 	json_key(out, "skipped");
@@ -187,7 +187,7 @@ static void put_signals(struct ctx *c, GString *out)
 		if (h->root)
 			signal_summary(h->spec, c->d->cells, h->root, h->clock, out);
 		else
-			json_null(out);
+			json_nil(out);
 	}
 	json_close(out, '}');
 }

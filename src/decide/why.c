@@ -11,26 +11,13 @@
 #include "base/time.h"
 #include "decide/priv.h"
 
+/* A duration as people say it: two units are enough. */
 void span_print(int64_t ms, GString *out)
 {
-	static const struct { int64_t ms; const char *unit; } units[] = {
-		{ 86400000, "d" }, { 3600000, "h" }, { 60000, "m" }, { 1000, "s" },
-		{ 1, "ms" },
-	};
-	unsigned shown = 0;
+	int64_t unit = ms >= 86400000 ? 3600000 : ms >= 3600000 ? 60000 :
+	    ms >= 60000 ? 1000 : 1;
 
-	if (ms <= 0)
-		g_string_append(out, "0s");
-	for (size_t i = 0; i < G_N_ELEMENTS(units) && ms > 0 && shown < 2; i++) {
-		if (ms < units[i].ms) {
-			shown += shown > 0;
-			continue;
-		}
-		g_string_append_printf(out, "%" PRId64 "%s", ms / units[i].ms,
-		    units[i].unit);
-		ms %= units[i].ms;
-		shown++;
-	}
+	duration_print(MAX(ms, 0) / unit * unit, out);
 }
 
 static void put_time(int64_t ms, GString *out)
