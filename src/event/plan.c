@@ -16,6 +16,8 @@
 #include "base/check.h"
 #include "event/scan.h"
 
+#define FEW_CHILDREN 16			/* up to here a look at each is faster */
+
 /* ORDER scan_attr */
 static const char *const attr_names[ATTR_N] = {
 	"id", "source", "type", "subject", "time", "specversion", "datacontenttype",
@@ -149,24 +151,21 @@ const struct scan_node *plan_data(const struct plan *plan)
 	return scan_child(&plan->tree->root, STR("data"));
 }
 
+static bool key_is(const struct scan_node *c, struct str key)
+{
+	return c->key.len == key.len && memcmp(c->key.p, key.p, key.len) == 0;
+}
+
 const struct scan_node *scan_child(const struct scan_node *node, struct str key)
 {
-	uint32_t lo = 0, hi = node->n;
+	struct scan_node want = {.key = key};
 
 	if (!(node->lens >> (key.len & 63) & 1))
 		return NULL;
-	while (lo < hi) {
-		uint32_t mid = lo + (hi - lo) / 2;
-		const struct scan_node *c = &node->child[mid];
-		int r = c->key.len != key.len ? (c->key.len < key.len ? -1 : 1)
-					      : memcmp(c->key.p, key.p, key.len);
-
-		if (r == 0)
+	if (node->n > FEW_CHILDREN)
+		return bsearch(&want, node->child, node->n, sizeof want, by_length);
+	for (const struct scan_node *c = node->child, *end = c + node->n; c < end; c++)
+		if (key_is(c, key))
 			return c;
-		if (r < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
 	return NULL;
 }

@@ -52,13 +52,17 @@ bool scan_slots(struct scan *s, const struct plan *plan)
 	return true;
 }
 
-static inline const char *skip_space(const char *p, const char *end)
+static const char *skip_more(const char *p, const char *end)
 {
-	/* one comparison where there is none, as writers of events do it */
-	while (p < end && (unsigned char)*p <= ' ' &&
-	    (*p == ' ' || *p == '\n' || *p == '\t' || *p == '\r'))
+	while (p < end && (*p == ' ' || *p == '\n' || *p == '\t' || *p == '\r'))
 		p++;
 	return p;
+}
+
+/* Writers of events put no space, or one: one comparison where there is none. */
+static inline const char *skip_space(const char *p, const char *end)
+{
+	return p < end && (unsigned char)*p <= ' ' ? skip_more(p, end) : p;
 }
 
 static bool unexpected(struct scan *s, const char *at)
