@@ -192,16 +192,19 @@ static void part_reached(struct source_kafka *s, struct part *p)
 	s->say_caught_up = --s->behind == 0;
 }
 
+/* The brokers answer.  Said again after a new handle, when it was up all the time: there
+ * is more to catch up with, and positions to be committed. */
 static void up(struct source_kafka *s)
 {
-	if (s->paused || s->up)
+	if (s->paused || (s->up && s->state != KAFKA_ASKING))
 		return;
-	s->up = true;
-	s->reconnects += s->started;
-	s->started = true;
-	snprintf(s->detail, sizeof(s->detail), "connected to %.*s",
-	    STR_ARG(s->options->brokers.v[0]));
-	log_info("source %.*s: %s", STR_ARG(s->base.name), s->detail);
+	if (!s->up) {
+		s->reconnects += s->started;
+		snprintf(s->detail, sizeof(s->detail), "connected to %.*s",
+		    STR_ARG(s->options->brokers.v[0]));
+		log_info("source %.*s: %s", STR_ARG(s->base.name), s->detail);
+	}
+	s->up = s->started = true;
 	say(s, SOURCE_UP);
 	measure(s);
 	/* CAUGHT_UP is said at the end of a turn: let there be one. */

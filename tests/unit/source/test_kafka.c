@@ -35,14 +35,20 @@ static void cluster_init(struct cluster *c)
 	};
 }
 
-static void produce(struct cluster *c, int32_t partition, const char *value)
+static void produce_to(struct cluster *c, const char *topic, int32_t partition,
+    const char *value)
 {
-	assert_int_equal(rd_kafka_producev(c->rk, RD_KAFKA_V_TOPIC("t"),
+	assert_int_equal(rd_kafka_producev(c->rk, RD_KAFKA_V_TOPIC(topic),
 	    RD_KAFKA_V_PARTITION(partition), RD_KAFKA_V_VALUE((void *)(uintptr_t)value,
 	    strlen(value)), RD_KAFKA_V_KEY("k", 1),
 	    RD_KAFKA_V_HEADER("content-type", "text/x", -1), RD_KAFKA_V_TIMESTAMP(1234567890123),
 	    RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END), 0);
 	assert_int_equal(rd_kafka_flush(c->rk, 10000), 0);
+}
+
+static void produce(struct cluster *c, int32_t partition, const char *value)
+{
+	produce_to(c, "t", partition, value);
 }
 
 static const struct source_status *status_of(struct fixture *fx)
@@ -243,6 +249,43 @@ static void an_outage_is_seen_and_got_over(void **state)
 	run(&fx, &c, outage_body, NULL);
 }
 
+static void late_topic_body(struct fixture *fx)
+{
+	struct cluster *c = fx->own;
+
+	BEGIN(fx)
+	WAIT(fx, (fx_step(fx), strcmp(fx_stored(fx, "u"), "absent") == 0));
+	WAIT(fx, (fx_step(fx), strstr(fx->states->str, "caught_up ")));
+	produce(c, 0, "one");
+	WAIT(fx, (fx_step(fx), strcmp(fx->bodies->str, "one;") == 0));
+	rd_kafka_mock_topic_set_error(c->mock, "u", 0);
+	produce_to(c, "u", 0, "first");
+	/* Only what on_state() or messages ask for is committed. */
+	g_string_truncate(fx->states, 0);
+	WAIT(fx, (fx->ready ? fx_turn(fx) : 0, strcmp(fx->states->str, "up ") == 0));
+	fx_commit(fx);
+	assert_string_equal(fx_stored(fx, "u/0"), "0");
+	WAIT(fx, (fx_step(fx), strcmp(fx->bodies->str, "one;first;") == 0));
+	DONE(fx)
+}
+
+/* It appears while we run, so nothing of it may be skipped although the option says
+ * end; the other topic goes on where it was. */
+static void a_topic_that_appears_later_is_read_from_its_first_message(void **state)
+{
+	struct fixture fx;
+	struct cluster c;
+
+	(void)state;
+	cluster_init(&c);
+	assert_int_equal(rd_kafka_mock_topic_create(c.mock, "u", 1, 1), 0);
+	rd_kafka_mock_topic_set_error(c.mock, "u", RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+	c.topics[1] = STR("u");
+	c.options.topics.n = 2;
+	c.options.start = START_END;
+	run(&fx, &c, late_topic_body, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -251,6 +294,7 @@ int main(void)
 		cmocka_unit_test(start_end_reads_what_comes_later),
 		cmocka_unit_test(stored_positions_go_on_and_new_partitions_begin_at_their_start),
 		cmocka_unit_test(a_position_that_is_gone_stops_its_partition_alone),
+		cmocka_unit_test(a_topic_that_appears_later_is_read_from_its_first_message),
 		cmocka_unit_test(an_outage_is_seen_and_got_over),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
