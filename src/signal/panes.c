@@ -281,15 +281,17 @@ enum signal_fate panes_add(const struct signal_spec *spec, struct cells *cells,
 	if (late(spec, seen, t, watermark))
 		return SIGNAL_LATE;
 	p = widen(cells, root, columns_of(spec));
+	if (spec->window == WINDOW_SLIDING)
+		drop_front(p, expired(spec, p, t));
+	r = row_for(cells, root, number_of(spec, t));
+	if (!r)
+		return SIGNAL_FULL;
+	p = cells_touch(cells, root);
+	row_take(p, r, t, v);
 	if (t >= p->head.greatest) {
 		p->head.greatest = t;
 		p->head.last = v;
 	}
-	drop_front(p, expired(spec, p, TIME_NONE));
-	r = row_for(cells, root, number_of(spec, t));
-	if (!r)
-		return SIGNAL_FULL;
-	row_take(cells_touch(cells, root), r, t, v);
 	return SIGNAL_TAKEN;
 }
 

@@ -141,13 +141,14 @@ static uint32_t expired(const struct signal_spec *spec, const struct cells *cell
 enum signal_fate samples_add(const struct signal_spec *spec, struct cells *cells,
     uint32_t root, int64_t t, double v)
 {
-	struct samples *s = cells_touch(cells, root);
-	int64_t seen = later(s->head.greatest, s->head.clock);
+	const struct samples *old = cells_get(cells, root);
+	int64_t seen = later(old->head.greatest, old->head.clock);
+	struct samples *s;
 	uint32_t i, gone, max = spec->max_samples ? spec->max_samples : MAX_SAMPLES;
 
 	if (by_time(spec) && seen != TIME_NONE && t <= seen - spec->over_ms)
 		return SIGNAL_LATE;
-	gone = expired(spec, cells, s, t);
+	gone = expired(spec, cells, old, t);
 	if (gone)
 		drop_front(cells, root, gone);
 	s = cells_touch(cells, root);

@@ -347,6 +347,29 @@ static void tumbling_windows_match_the_oracle(void **state)
 	cells_free(c);
 }
 
+/* A partition far ahead of the others opens windows that cannot close yet. */
+static void open_windows_are_bounded(void **state)
+{
+	struct signal_spec s = {.window = WINDOW_TUMBLING, .over_ms = 10, .min_count = 1,
+	    .aggregates = ALL};
+	struct cells *c = fresh();
+	uint32_t root = signal_new(&s, c);
+	int64_t t = 0;
+
+	(void)state;
+	while (signal_add(&s, c, root, t, 1, INT64_MIN) == SIGNAL_TAKEN)
+		t += 10;
+	assert_in_range(t, 2000, 10000);
+	assert_in_range(cells_bytes(c, root), 1, CELL_MAX);
+	assert_int_equal(signal_add(&s, c, root, 5, 1, INT64_MIN), SIGNAL_TAKEN);
+	assert_int_equal(signal_add(&s, c, root, INT64_C(1) << 50, 1, INT64_MIN), SIGNAL_FULL);
+	assert_int_equal(value_ms(signal_read(&s, c, root, STR("age"), t)), 10);
+	signal_advance(&s, c, root, t);
+	compare(&s, c, root, &(struct want){1, 1, 1, 1, 1, 0}, t);
+	assert_int_equal(signal_add(&s, c, root, t, 1, INT64_MIN), SIGNAL_TAKEN);
+	cells_free(c);
+}
+
 static void since_counts_cuts_and_settles(void **state)
 {
 	struct signal_spec s = {
@@ -514,6 +537,7 @@ int main(void)
 		cmocka_unit_test(exact_windows_are_capped),
 		cmocka_unit_test(count_windows_match_the_oracle),
 		cmocka_unit_test(tumbling_windows_match_the_oracle),
+		cmocka_unit_test(open_windows_are_bounded),
 		cmocka_unit_test(since_counts_cuts_and_settles),
 		cmocka_unit_test(age_is_by_the_clock_and_outlives_the_window),
 		cmocka_unit_test(what_is_no_number_or_no_time_is_invalid),
