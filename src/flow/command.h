@@ -10,7 +10,7 @@ struct command {
 	enum command_kind kind;
 	uint64_t	 token;		/* the caller's own, comes back in the answer */
 	struct str	 actor;		/* "uid 0", token name */
-	struct str	 target;	/* rule, pipeline, run, model; PAUSE: rule or "" */
+	struct str	 target;	/* rule, pipeline, run, model; "": the daemon */
 	struct str	 key;		/* rule or run key */
 	struct str	 params;	/* JSON object or empty, see below */
 	struct str	 reason;

@@ -138,6 +138,57 @@ static bool ask(struct world *w, const struct run *r, const struct prog *prog,
 	return false;
 }
 
+static bool is_plain(const struct trace_row *row)
+{
+	uint8_t tag = row->value.tag;
+
+	return !row->skipped && tag != VALUE_MAP && tag != VALUE_LIST &&
+	    tag != VALUE_HOST;
+}
+
+/* A plain value with none inside it: `a.b` of `a.b + 1`, but not the map `a`. */
+static bool is_leaf(const struct trace *t, uint32_t i)
+{
+	const struct trace_row *row = &t->v[i];
+
+	for (uint32_t k = 0; k < t->n; k++)
+		if (k != i && is_plain(&t->v[k]) && t->v[k].off >= row->off &&
+		    t->v[k].off + t->v[k].len <= row->off + row->len)
+			return false;
+	return is_plain(row);
+}
+
+/* "said no: a >= b (a = 0.90, b = 0.91)": what a person asks first. */
+static struct str gate_said_no(struct world *w, const struct run *r,
+    const struct prog *gate)
+{
+	struct str text = expr_text(gate);
+	GString *s = g_string_new(NULL);
+	struct value vars[PVAR_MAX];
+	struct trace trace = { 0 };
+	const char *sep = " (";
+	struct eval ev;
+
+	vars_run(w, r, vars);
+	vars_eval(w, vars, &ev);
+	ev.trace = &trace;
+	expr_eval(gate, &ev);
+	g_string_append_printf(s, "said no: %.*s", STR_ARG(text));
+	for (uint32_t i = 0; i < trace.n; i++) {
+		const struct trace_row *row = &trace.v[i];
+
+		if (row->depth == 0 || !is_leaf(&trace, i))
+			continue;
+		g_string_append_printf(s, "%s%.*s = ", sep, (int)row->len,
+		    text.p + row->off);
+		value_print(row->value, s);
+		sep = ", ";
+	}
+	if (sep[0] == ',')
+		g_string_append_c(s, ')');
+	return text_take(w, s);
+}
+
 static void step_fail(struct world *w, struct run *r, uint32_t i, struct str why)
 {
 	step_change(w, r, i, STEP_EV_FAIL, why);
@@ -149,7 +200,7 @@ static void step_fail(struct world *w, struct run *r, uint32_t i, struct str why
 static void gate_decide(struct world *w, struct run *r, uint32_t i)
 {
 	const struct prog *gate = r->pipeline->steps[i].gate;
-	struct str why, stamp, text = expr_text(gate);
+	struct str why, stamp;
 	bool yes = ask(w, r, gate, "gate", &why);
 
 	step_change(w, r, i, STEP_EV_START, STR(""));
@@ -167,7 +218,7 @@ static void gate_decide(struct world *w, struct run *r, uint32_t i)
 	if (!yes) {
 		step_touch(w, r, i)->said_no = 1;
 		run_touch(w, r)->rejected = 1;
-		why = arena_printf(w->arena, "said no: %.*s", STR_ARG(text));
+		why = gate_said_no(w, r, gate);
 	}
 	step_change(w, r, i, STEP_EV_SUCCEED, why);
 }

@@ -128,6 +128,7 @@ struct world {
 	GHashTable	*by_key;	/* attempt key -> struct step_ref */
 	GHashTable	*pipes;		/* 32 bytes -> struct pipe_use */
 	GSequence	*due;		/* runs by (due, id) */
+	GPtrArray	*dirty;		/* runs that this input changed */
 	GPtrArray	*freed;		/* names of pipelines that may have a free slot */
 	bool		 promote_again;	/* somebody who held a model back went on */
 	/* of the input being decided */

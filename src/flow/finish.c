@@ -10,8 +10,13 @@
 #include "base/json.h"
 #include "flow/engine.h"
 
+/* The newest run is the last one, whatever older ones do; but an older one that now
+ * completes is a success. */
 void run_set_fact(struct world *w, struct run *r)
 {
+	struct facts *facts = decide_facts(w->decide);
+	struct run_fact last = facts_last_run(facts, r->b.pipeline, r->b.key);
+	bool older = last.run > r->c->id;
 	const struct run_fact f = {
 		.run = r->c->id, .id = r->b.name,
 		.state = str_of(run_state_name(r->c->state)),
@@ -19,7 +24,15 @@ void run_set_fact(struct world *w, struct run *r)
 		.created_ms = r->c->created_ms, .finished_ms = r->c->finished_ms,
 	};
 
-	facts_set_run(decide_facts(w->decide), r->b.pipeline, r->b.key, &f);
+	if (older && r->c->state != RUN_COMPLETED)
+		return;
+	last.id = arena_str(w->arena, last.id);	/* borrowed until the fact changes */
+	last.state = arena_str(w->arena, last.state);
+	last.outcome = arena_str(w->arena, last.outcome);
+	last.params = arena_str(w->arena, last.params);
+	facts_set_run(facts, r->b.pipeline, r->b.key, &f);
+	if (older)
+		facts_set_run(facts, r->b.pipeline, r->b.key, &last);
 }
 
 static void tell_decide(struct world *w, const struct run *r)

@@ -74,18 +74,25 @@ static bool birth_get(struct reader *r, struct birth *b)
 	return reader_done(r);
 }
 
+static void mark(struct world *w, struct run *r)
+{
+	if (!r->dirty)
+		g_ptr_array_add(w->dirty, r);
+	r->dirty = true;
+}
+
 struct run_cell *run_touch(struct world *w, struct run *r)
 {
 	struct run_cell *c = cells_touch(w->cells, r->cell);
 
-	r->dirty = true;
+	mark(w, r);
 	c->seq = w->seq;
 	return c;
 }
 
 struct step_cell *step_touch(struct world *w, struct run *r, uint32_t i)
 {
-	r->dirty = true;
+	mark(w, r);
 	r->steps[i].dirty = true;
 	return cells_touch(w->cells, r->steps[i].cell);
 }
@@ -339,7 +346,7 @@ struct run *run_create(struct world *w, const struct order *o)
 	use = g_hash_table_lookup(w->pipes, p->hash);
 	use->runs--;			/* run_read() counted it once more */
 	run_index(w, r);
-	r->dirty = true;
+	mark(w, r);
 	for (uint32_t i = 0; i < n; i++)
 		r->steps[i].dirty = true;
 	return r;

@@ -46,6 +46,7 @@ struct world *world_new(void)
 	w->by_key = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
 	w->pipes = g_hash_table_new_full(hash32, equal32, NULL, pipe_use_free);
 	w->due = g_sequence_new(NULL);
+	w->dirty = g_ptr_array_new();
 	w->freed = g_ptr_array_new_with_free_func(g_free);
 	return w;
 }
@@ -58,6 +59,7 @@ void world_free(struct world *w)
 	g_hash_table_destroy(w->by_key);
 	g_hash_table_destroy(w->by_name);
 	g_ptr_array_free(w->runs, TRUE);
+	g_ptr_array_free(w->dirty, TRUE);
 	g_ptr_array_free(w->freed, TRUE);
 	g_hash_table_destroy(w->pipes);
 	g_string_free(w->instance, TRUE);
@@ -256,29 +258,29 @@ static enum step_state attempt_state(const struct step_cell *s)
 	return s->phase == PHASE_RUNNING ? STEP_RUNNING : STEP_PENDING;
 }
 
+static void flush_run(struct world *w, struct run *r)
+{
+	run_due_update(w, r);
+	row_run(w, r);
+	for (uint32_t i = 0; i < r->c->steps_n; i++) {
+		if (r->steps[i].dirty)
+			row_step(w, r, i);
+		if (r->steps[i].attempt_dirty)
+			row_attempt(w, r, i, attempt_state(r->steps[i].c));
+		r->steps[i].dirty = r->steps[i].attempt_dirty = false;
+	}
+	r->dirty = false;
+	if (run_is_terminal(r->c->state))
+		run_remove(w, r);
+}
+
 /* Invariant (4). */
 static void flush(struct world *w)
 {
-	for (uint32_t i = 0; i < w->runs->len; i++) {
-		struct run *r = w->runs->pdata[i];
-
-		if (!r->dirty)
-			continue;
-		run_due_update(w, r);
-		row_run(w, r);
-		for (uint32_t k = 0; k < r->c->steps_n; k++) {
-			if (r->steps[k].dirty)
-				row_step(w, r, k);
-			if (r->steps[k].attempt_dirty)
-				row_attempt(w, r, k, attempt_state(r->steps[k].c));
-			r->steps[k].dirty = r->steps[k].attempt_dirty = false;
-		}
-		r->dirty = false;
-		if (run_is_terminal(r->c->state)) {
-			run_remove(w, r);
-			i--;
-		}
-	}
+	g_ptr_array_sort(w->dirty, by_id);
+	for (uint32_t i = 0; i < w->dirty->len; i++)
+		flush_run(w, w->dirty->pdata[i]);
+	g_ptr_array_set_size(w->dirty, 0);
 }
 
 void world_input(struct world *w, const struct input *in, struct effects *fx)
@@ -301,15 +303,26 @@ void world_input(struct world *w, const struct input *in, struct effects *fx)
 	w->arena = NULL;
 }
 
+static bool has_op(const struct effects *fx, uint32_t n, struct str key)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (str_is(fx->ops[i].key, key))
+			return true;
+	return false;
+}
+
 void world_ops(struct world *w, struct effects *fx)
 {
+	uint32_t n = fx->ops_n;		/* inputs of this turn gave them: not twice */
+
 	w->fx = fx;
 	w->arena = fx->arena;
 	for (uint32_t i = 0; i < w->runs->len; i++) {
 		struct run *r = w->runs->pdata[i];
 
 		for (uint32_t k = 0; k < r->c->steps_n; k++)
-			attempt_ops(w, r, k);
+			if (!has_op(fx, n, str_of(r->steps[k].c->key)))
+				attempt_ops(w, r, k);
 	}
 	w->fx = NULL;
 	w->arena = NULL;

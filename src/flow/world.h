@@ -91,7 +91,6 @@ struct effects {		/* of one turn: arrays only grow; all in `arena` */
 	uint32_t	 models_n, models_cap, outbox_n, outbox_cap, ops_n, ops_cap;
 	uint32_t	 answers_n, answers_cap, pipelines_n, pipelines_cap;
 	uint32_t	 forget_n, forget_cap;
-	uint64_t	 matched;	/* rules that took this turn's events */
 };
 void effects_init(struct effects *, struct arena *);	/* empty; after arena_reset() */
 
@@ -116,7 +115,8 @@ bool world_paused(const struct world *);	/* sources are not read */
 struct world_counts { uint32_t pending, running, unverified; };
 struct world_counts world_counts(const struct world *);
 /* After a restart: what must be asked or done again (START where the start is not
- * known to have happened, POLL where it is, ABORT where one was asked for). */
+ * known to have happened, POLL where it is, ABORT where one was asked for).  The
+ * effects may hold operations of this turn already: those are not given twice. */
 void world_ops(struct world *, struct effects *);
 
 /* Journal frames of every input that is not a source's message. */

@@ -95,6 +95,8 @@ static void the_gate_compares_with_the_champion(void **state)
 	fix_run(f, "p", "", "");
 	fix_completed(f, "p-2", "t", 1, "", "{\"auc\":0.901}");
 	assert_int_equal(fix_row(f, "p-2")->outcome, RUN_REJECTED);
+	assert_non_null(strstr(fix_step(f, "p-2", "g")->reason,
+	    "steps.t.metrics.auc = 0.901, champion.metrics.auc = 0.9"));
 	assert_true(str_is(champion("fraud").version, STR("p-1")));
 	assert_true(str_is(candidate("fraud").version, STR("p-2")));
 	assert_string_equal(row("fraud/candidate"), "p-2");

@@ -390,7 +390,7 @@ static void pass_time(struct walk *w, int64_t ms)
 
 static void drain(struct walk *w)
 {
-	fix_command(w->f, (struct command){ .kind = COMMAND_PAUSE });	/* no more firings */
+	fix_command(w->f, (struct command){ .kind = COMMAND_PAUSE });	/* rules */
 	for (int i = 0; i < 20000; i++) {
 		struct world_counts n = world_counts(w->f->w);
 

@@ -288,6 +288,37 @@ static void after_a_restart_runs_are_unverified_until_their_executor_says_more(
 	assert_int_equal(world_counts(f->w).unverified, 0);
 }
 
+static void operations_of_the_same_turn_are_not_given_twice(void **state)
+{
+	(void)state;
+	fix_run(f, "side", "", "");
+	fix_started(f, "side-1", "a", 1);
+	fix_run(f, "side", "", "");
+	world_ops(f->w, &f->fx);
+	assert_string_equal(fix_ops(f), "START side-2/a#1, POLL side-1/a#1");
+}
+
+static void the_newest_run_is_the_last_run_and_any_success_counts(void **state)
+{
+	struct facts *facts = decide_facts(world_decide_mut(f->w));
+
+	(void)state;
+	fix_run(f, "side", "k", "");
+	fix_run(f, "side", "k", "");
+	assert_true(facts_last_run(facts, STR("side"), STR("k")).run == 2);
+	fix_completed(f, "side-1", "a", 1, "", "");
+	assert_true(facts_last_run(facts, STR("side"), STR("k")).run == 2);
+	assert_true(str_is(facts_last_run(facts, STR("side"), STR("k")).state,
+	    STR("running")));
+	assert_true(facts_last_success(facts, STR("side"), STR("k")).run == 1);
+	fix_failed(f, "side-2", "a", 1, 1);
+	assert_true(str_is(facts_last_run(facts, STR("side"), STR("k")).state,
+	    STR("failed")));
+	assert_true(facts_last_run(facts, STR("side"), STR("k")).finished_ms == f->wall);
+	assert_true(facts_last_success(facts, STR("side"), STR("k")).run == 1);
+	assert_true(facts_last_run(facts, STR("side"), STR("")).run == 0);
+}
+
 static void an_unverified_step_is_not_timed_out(void **state)
 {
 	(void)state;
@@ -431,6 +462,8 @@ int main(void)
 		T(pausing_a_rule_needs_a_rule),
 		T(inputs_are_numbered_across_restarts),
 		T(after_a_restart_runs_are_unverified_until_their_executor_says_more),
+		T(operations_of_the_same_turn_are_not_given_twice),
+		T(the_newest_run_is_the_last_run_and_any_success_counts),
 		T(an_unverified_step_is_not_timed_out),
 		T(keys_of_a_run_stay_those_of_its_epoch),
 		T(texts_of_pipelines_are_kept_while_a_run_names_them),
