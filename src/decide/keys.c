@@ -45,6 +45,14 @@ void owner_of_id(uint32_t id, uint8_t ret[OWNER_BYTES])
 	memcpy(ret, &id, sizeof(id));
 }
 
+static uint32_t id_of_owner(const uint8_t *owner)
+{
+	uint32_t id;
+
+	memcpy(&id, owner, sizeof(id));
+	return id;
+}
+
 void keys_init(struct decide *d)
 {
 	d->index = g_hash_table_new(keyed_hash, keyed_equal);
@@ -73,7 +81,7 @@ struct keyed *keyed_find(const struct decide *d, enum cell_kind kind,
 static void enter(struct decide *d, struct keyed *k)
 {
 	struct rule_state *rs = k->kind == CELL_KEY || k->kind == CELL_DEDUPE ?
-	    rule_by_id(d, *(const uint32_t *)(const void *)k->owner) : NULL;
+	    rule_by_id(d, id_of_owner(k->owner)) : NULL;
 
 	k->hash = hash_of(k->kind, k->owner, k->key);
 	g_hash_table_add(d->index, k);
