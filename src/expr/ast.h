@@ -55,8 +55,7 @@ struct node {
 	bool		 template;	/* CONCAT */
 	uint32_t	 off, len;	/* of the whole sub-expression */
 	uint32_t	 at, at_len;	/* where an error of this node is shown */
-	/* IDENT, SELECT, HAS, CALL; LOOP: first variable */
-	struct str	 name;
+	struct str	 name;		/* of IDENT ... CALL; LOOP: first variable */
 	struct str	 name2;		/* LOOP: second variable, or empty */
 	struct value	 value;		/* CONST */
 	/* UNARY, SELECT, HAS: operand.  BINARY, AND, OR, INDEX: two.  COND: three.

@@ -23,10 +23,11 @@ enum expr_space { EXPR_FIELD = 1, EXPR_VAR };
 struct expr_ref {
 	enum expr_space	 space;
 	uint32_t	 input;		/* index into eval.fields or eval.vars */
-	/* leading segments of the path that it stands for, >= 1 */
-	uint32_t	 used;
+	uint32_t	 used;		/* leading segments that it stands for, >= 1 */
 };
-/* path[0] is an identifier, the rest constant selections (`a.b`, `a["b"]`).
+/* path[0] is an identifier, the rest constant selections (`a.b`, `a["b"]`); what
+ * is not used stays selection.  An input that is ABSENT reads as NO_DATA; has() of
+ * a whole path is "the slot is not ABSENT", so an absent parent is false as well.
  * False: the name is not declared. */
 typedef bool (*expr_resolve_f)(void *ctx, const struct str *path, uint32_t n,
     struct expr_ref *ret);
@@ -35,7 +36,7 @@ enum expr_type { EXPR_DYN = 0, EXPR_BOOL, EXPR_INT, EXPR_DOUBLE, EXPR_STRING,
 struct expr_env {
 	expr_resolve_f	 resolve;
 	void		*ctx;
-	const struct str *names;	/* declared identifiers, for did-you-mean */
+	const struct str *names;	/* declared; a path such as "event.time" too */
 	const enum expr_type *types;	/* of names[i]; NULL: all dyn */
 	uint32_t	 names_n;
 	const struct str *methods;	/* what host objects' `call` takes; may be NULL */
@@ -47,14 +48,14 @@ struct expr_source {
 	struct str	 text;
 	const struct yaml *node;	/* the scalar that holds it, or NULL: */
 	uint32_t	 node_off;	/* offset of text within the scalar */
-	/* ... then text is at.off of diags' text at.text */
-	struct span	 at;
+	struct span	 at;		/* ... then text starts at at.off of at.text */
 };
 /* An expression; `want` is checked where the type is known statically (EXPR_DYN:
  * any).  NULL after at least one error was added to diags. */
 struct prog *expr_compile(const struct expr_env *, const struct expr_source *,
     enum expr_type want, struct arena *, struct diags *);
-/* Text with ${ } parts: one whole ${ } keeps its type, else a string.  "$${" is a
+/* Text with ${ } parts: one whole ${ } keeps its type, else a string, into which
+ * lists, maps and null go as JSON and the rest as string() has it.  "$${" is a
  * literal "${".  A text without ${ } compiles to the constant string. */
 struct prog *expr_compile_template(const struct expr_env *, const struct expr_source *,
     struct arena *, struct diags *);
@@ -76,8 +77,7 @@ struct trace {			/* rows in source order, outermost first; in eval.arena */
 struct eval {			/* borrowed during the call */
 	struct value	*fields;	/* RAW members are replaced by their values */
 	const struct value *vars;
-	/* results and temporaries; the caller resets it */
-	struct arena	*arena;
+	struct arena	*arena;		/* results, temporaries; the caller resets it */
 	const struct zones *zones;
 	struct expr_limits limits;
 	int64_t		 cost;		/* added to */

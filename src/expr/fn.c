@@ -112,7 +112,7 @@ struct value fn_refuse(struct machine *m, const char *name, enum fn_style style,
 		g_string_append(s, "); write: x in list");
 	else
 		g_string_append_c(s, ')');
-	v = fail(m->arena, VALUE_NO_OVERLOAD, "no such overload: %s", s->str);
+	v = value_fail(m->arena, VALUE_NO_OVERLOAD, "no such overload: %s", s->str);
 	g_string_free(s, TRUE);
 	return v;
 }
@@ -130,5 +130,6 @@ struct value machine_string(struct machine *m, GString *text)
 	if (machine_charge(m, (int64_t)text->len / 10))
 		s = arena_str(m->arena, (struct str){ text->str, (uint32_t)text->len });
 	g_string_free(text, TRUE);
-	return s.p ? value_str(s) : fail_cost("cost or memory limit of the evaluation");
+	return s.p ? value_str(s) :
+	    value_fail_cost("cost or memory limit of the evaluation");
 }

@@ -14,8 +14,7 @@ struct machine;
 typedef struct value (*fn_call_f)(struct machine *, const struct value *arg, unsigned n);
 enum fn_style { FN_GLOBAL = 1, FN_MEMBER };	/* f(x); x.f() */
 enum fn_flag {
-	/* a constant argument that it refuses is a compile error */
-	FN_LITERAL = 1,
+	FN_LITERAL = 1,		/* a constant that it refuses is a compile error */
 	FN_ZONE = 2,		/* the last argument is a time zone */
 	FN_INTERNAL = 4,	/* not to be written by users */
 };
@@ -55,7 +54,7 @@ bool fn_later(struct str name);
 /* For functions: "no such overload: f(int, string)" or "...: int.f(string)". */
 struct value fn_refuse(struct machine *, const char *name, enum fn_style,
     const struct value *arg, unsigned n);
-/* Charges; false past the limit, when the function returns fail_cost(). */
+/* Charges; false past the limit, when the function returns value_fail_cost(). */
 bool machine_charge(struct machine *, int64_t cost);
 #define LIMIT_COST "cost limit of the evaluation"
 /* A new string of the evaluation from a GString, which is freed. */

@@ -12,7 +12,7 @@
 static struct value refuse_text(struct machine *m, const char *fn, struct value text,
     const char *wanted)
 {
-	return fail(m->arena, VALUE_BAD_ARGUMENT, "%s(): '%.*s' is not %s", fn,
+	return value_fail(m->arena, VALUE_BAD_ARGUMENT, "%s(): '%.*s' is not %s", fn,
 	    (int)MIN(text.len, 60), text.s, wanted);
 }
 
@@ -21,7 +21,7 @@ static struct value size_of(struct machine *m, struct value v)
 	switch (v.tag) {
 	case VALUE_STRING:
 		if (!(v.flags & VALUE_ASCII) && !machine_charge(m, v.len / 10))
-			return fail_cost(LIMIT_COST);
+			return value_fail_cost(LIMIT_COST);
 		return value_int(v.flags & VALUE_ASCII ? v.len :
 		    utf8_count(value_as_str(v)));
 	case VALUE_BYTES:
@@ -44,7 +44,7 @@ static struct value call_size(struct machine *m, const struct value *arg, unsign
 
 static struct value out_of_range(struct machine *m, const char *fn)
 {
-	return fail(m->arena, VALUE_OVERFLOW, "%s(): out of range", fn);
+	return value_fail(m->arena, VALUE_OVERFLOW, "%s(): out of range", fn);
 }
 
 static struct value call_int(struct machine *m, const struct value *arg, unsigned n)
@@ -167,9 +167,9 @@ struct value value_to_string(struct machine *m, struct value v)
 		return v;
 	if (v.tag == VALUE_BYTES) {
 		if (!machine_charge(m, v.len / 10))
-			return fail_cost(LIMIT_COST);
+			return value_fail_cost(LIMIT_COST);
 		return utf8_valid(value_as_str(v)) ? value_str(value_as_str(v)) :
-		    fail(m->arena, VALUE_BAD_ARGUMENT,
+		    value_fail(m->arena, VALUE_BAD_ARGUMENT,
 		    "string(): the bytes are not UTF-8");
 	}
 	s = g_string_new(NULL);
@@ -236,7 +236,7 @@ static struct value call_template(struct machine *m, const struct value *arg, un
 	if (!full)
 		return machine_string(m, s);
 	g_string_free(s, TRUE);
-	return fail_cost("text too long (over 64 KiB)");
+	return value_fail_cost("text too long (over 64 KiB)");
 }
 
 #define ANY TYPE_DYN

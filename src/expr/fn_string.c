@@ -41,7 +41,7 @@ static struct value call_contains(struct machine *m, const struct value *arg, un
 	if (!all_text(arg, n))
 		return fn_refuse(m, "contains", FN_MEMBER, arg, n);
 	if (!machine_charge(m, ((int64_t)arg[0].len / 10) * (arg[1].len / 10 + 1)))
-		return fail_cost(LIMIT_COST);
+		return value_fail_cost(LIMIT_COST);
 	return value_bool(find(TEXT(arg[0]), TEXT(arg[1]), 0) != UINT32_MAX);
 }
 
@@ -50,7 +50,7 @@ static struct value call_starts(struct machine *m, const struct value *arg, unsi
 	if (!all_text(arg, n))
 		return fn_refuse(m, "startsWith", FN_MEMBER, arg, n);
 	if (!machine_charge(m, arg[1].len / 10))
-		return fail_cost(LIMIT_COST);
+		return value_fail_cost(LIMIT_COST);
 	return value_bool(str_starts(TEXT(arg[0]), TEXT(arg[1])));
 }
 
@@ -61,7 +61,7 @@ static struct value call_ends(struct machine *m, const struct value *arg, unsign
 	if (!all_text(arg, n))
 		return fn_refuse(m, "endsWith", FN_MEMBER, arg, n);
 	if (!machine_charge(m, arg[1].len / 10))
-		return fail_cost(LIMIT_COST);
+		return value_fail_cost(LIMIT_COST);
 	if (tail.len < arg[1].len)
 		return value_bool(false);
 	tail = part(tail, tail.len - arg[1].len, tail.len);
@@ -78,10 +78,10 @@ static struct value call_matches(struct machine *m, const struct value *arg, uns
 	if (!all_text(arg, n))
 		return fn_refuse(m, "matches", FN_MEMBER, arg, n);
 	if (!machine_charge(m, 10 + (int64_t)arg[1].len))
-		return fail_cost(LIMIT_COST);
+		return value_fail_cost(LIMIT_COST);
 	re = regex_compile(TEXT(arg[1]), m->arena, msg, sizeof(msg), &off);
 	if (!re)
-		return fail(m->arena, VALUE_BAD_ARGUMENT, "matches(): %s", msg);
+		return value_fail(m->arena, VALUE_BAD_ARGUMENT, "matches(): %s", msg);
 	return regex_match(re, TEXT(arg[0]), m);
 }
 
@@ -91,10 +91,10 @@ static struct value map_ascii(struct machine *m, struct value v, char lo, char h
 	char *p;
 
 	if (!machine_charge(m, v.len / 10))
-		return fail_cost(LIMIT_COST);
+		return value_fail_cost(LIMIT_COST);
 	p = arena_alloc(m->arena, v.len);
 	if (!p)
-		return fail_cost("memory limit of the evaluation");
+		return value_fail_cost("memory limit of the evaluation");
 	for (uint32_t i = 0; i < v.len; i++)
 		p[i] = v.s[i] >= lo && v.s[i] <= hi ? (char)(v.s[i] + shift) : v.s[i];
 	v.s = p;
@@ -129,7 +129,7 @@ static struct value call_trim(struct machine *m, const struct value *arg, unsign
 	if (!all_text(arg, n))
 		return fn_refuse(m, "trim", FN_MEMBER, arg, n);
 	if (!machine_charge(m, s.len / 10))
-		return fail_cost(LIMIT_COST);
+		return value_fail_cost(LIMIT_COST);
 	for (from = 0; from < s.len; from += len) {
 		len = utf8_decode(s.p + from, s.p + s.len, &cp);
 		if (len == 0) {
@@ -152,8 +152,8 @@ static bool take_int(struct value v, int64_t *ret)
 
 static struct value bad_offset(struct machine *m, const char *fn, int64_t at)
 {
-	return fail(m->arena, VALUE_RANGE, "%s(): index out of range: %" G_GINT64_FORMAT,
-	    fn, at);
+	return value_fail(m->arena, VALUE_RANGE,
+	    "%s(): index out of range: %" G_GINT64_FORMAT, fn, at);
 }
 
 static struct value call_char_at(struct machine *m, const struct value *arg, unsigned n)
@@ -165,7 +165,7 @@ static struct value call_char_at(struct machine *m, const struct value *arg, uns
 	if (arg[0].tag != VALUE_STRING || !take_int(arg[1], &at))
 		return fn_refuse(m, "charAt", FN_MEMBER, arg, n);
 	if (!machine_charge(m, s.len / 10))
-		return fail_cost(LIMIT_COST);
+		return value_fail_cost(LIMIT_COST);
 	if (at < 0 || at > utf8_count(s))
 		return bad_offset(m, "charAt", at);
 	from = utf8_offset(s, (uint32_t)at);
@@ -181,7 +181,7 @@ static struct value call_index_of(struct machine *m, const struct value *arg, un
 	if (!all_text(arg, 2) || (n == 3 && !take_int(arg[2], &from)))
 		return fn_refuse(m, "indexOf", FN_MEMBER, arg, n);
 	if (!machine_charge(m, s.len / 5 + arg[1].len / 10))
-		return fail_cost(LIMIT_COST);
+		return value_fail_cost(LIMIT_COST);
 	if (from < 0 || from > utf8_count(s))
 		return bad_offset(m, "indexOf", from);
 	at = find(s, TEXT(arg[1]), utf8_offset(s, (uint32_t)from));
@@ -200,7 +200,7 @@ static struct value call_last_index_of(struct machine *m, const struct value *ar
 	if (!all_text(arg, 2) || (n == 3 && !take_int(arg[2], &last)))
 		return fn_refuse(m, "lastIndexOf", FN_MEMBER, arg, n);
 	if (!machine_charge(m, (int64_t)s.len / 5 * (needle.len / 10 + 1)))
-		return fail_cost(LIMIT_COST);
+		return value_fail_cost(LIMIT_COST);
 	if (n == 3 && (last < 0 || last > utf8_count(s)))
 		return bad_offset(m, "lastIndexOf", last);
 	at = n == 3 ? utf8_offset(s, (uint32_t)last) : s.len;
@@ -221,7 +221,7 @@ static struct value call_substring(struct machine *m, const struct value *arg, u
 	    (n == 3 && !take_int(arg[2], &to)))
 		return fn_refuse(m, "substring", FN_MEMBER, arg, n);
 	if (!machine_charge(m, s.len / 10))
-		return fail_cost(LIMIT_COST);
+		return value_fail_cost(LIMIT_COST);
 	count = utf8_count(s);
 	to = n == 3 ? arg[2].i : count;
 	if (from < 0 || from > count)
@@ -241,7 +241,7 @@ static struct value call_replace(struct machine *m, const struct value *arg, uns
 	if (!all_text(arg, 3) || (n == 4 && !take_int(arg[3], &left)))
 		return fn_refuse(m, "replace", FN_MEMBER, arg, n);
 	if (!machine_charge(m, (s.len / 10 + 1) * ((int64_t)new.len / 10 + 1)))
-		return fail_cost(LIMIT_COST);
+		return value_fail_cost(LIMIT_COST);
 	out = g_string_new(NULL);
 	for (; left != 0 && out->len <= 65536; left--) {
 		uint32_t at = find(s, old, pos), cp, step;
@@ -291,7 +291,7 @@ static struct value call_split(struct machine *m, const struct value *arg, unsig
 	if (!all_text(arg, 2) || (n == 3 && !take_int(arg[2], &left)))
 		return fn_refuse(m, "split", FN_MEMBER, arg, n);
 	if (!machine_charge(m, (int64_t)s.len))
-		return fail_cost(LIMIT_COST);
+		return value_fail_cost(LIMIT_COST);
 	for (; left != 0 && left != 1 && !p.full; left--) {
 		if (sep.len)
 			at = find(s, sep, pos);
@@ -305,7 +305,7 @@ static struct value call_split(struct machine *m, const struct value *arg, unsig
 	if (left != 0 && (sep.len || pos < s.len))
 		add_piece(m, &p, arg[0], pos, s.len);
 	if (p.full)
-		return fail_cost("memory limit of the evaluation");
+		return value_fail_cost("memory limit of the evaluation");
 	return value_list_of(p.v, p.n, m->arena);
 }
 
@@ -316,7 +316,7 @@ static struct value call_join(struct machine *m, const struct value *arg, unsign
 	if (arg[0].tag != VALUE_LIST || (n == 2 && arg[1].tag != VALUE_STRING))
 		return fn_refuse(m, "join", FN_MEMBER, arg, n);
 	if (!machine_charge(m, arg[0].list->n))
-		return fail_cost(LIMIT_COST);
+		return value_fail_cost(LIMIT_COST);
 	out = g_string_new(NULL);
 	for (uint32_t i = 0; i < arg[0].list->n; i++) {
 		struct value v = arg[0].list->v[i];
@@ -324,9 +324,9 @@ static struct value call_join(struct machine *m, const struct value *arg, unsign
 		if (v.tag != VALUE_STRING || out->len > 65536) {
 			g_string_free(out, TRUE);
 			return v.tag == VALUE_STRING ?
-			    fail_cost("text too long (over 64 KiB)") :
-			    fail(m->arena, VALUE_NO_OVERLOAD,
-			    "join(): member %u is a %s, not a string", i, type_word(v));
+			    value_fail_cost("text too long (over 64 KiB)") :
+			    value_fail(m->arena, VALUE_NO_OVERLOAD,
+			    "join(): member %u is of type '%s', not a string", i, type_word(v));
 		}
 		if (i && n == 2)
 			g_string_append_len(out, arg[1].s, arg[1].len);
@@ -344,10 +344,10 @@ static struct value call_reverse(struct machine *m, const struct value *arg, uns
 	if (!all_text(arg, n))
 		return fn_refuse(m, "reverse", FN_MEMBER, arg, n);
 	if (!machine_charge(m, v.len / 10))
-		return fail_cost(LIMIT_COST);
+		return value_fail_cost(LIMIT_COST);
 	p = arena_alloc(m->arena, v.len);
 	if (!p)
-		return fail_cost("memory limit of the evaluation");
+		return value_fail_cost("memory limit of the evaluation");
 	for (uint32_t i = 0; i < v.len; i += len) {
 		len = MAX(utf8_decode(v.s + i, v.s + v.len, &cp), 1);
 		memcpy(p + v.len - i - len, v.s + i, len);

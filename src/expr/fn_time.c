@@ -20,10 +20,10 @@ static struct value call_duration(struct machine *m, const struct value *arg, un
 	if (parse_duration(value_as_str(arg[0]), &ns))
 		return duration_ns(ns);
 	if (duration_has_days(value_as_str(arg[0]), &hours))
-		return fail(m->arena, VALUE_BAD_ARGUMENT,
+		return value_fail(m->arena, VALUE_BAD_ARGUMENT,
 		    "CEL has no %s unit: write %" G_GINT64_FORMAT "h",
 		    arg[0].s[arg[0].len - 1] == 'w' ? "week" : "day", hours);
-	return fail(m->arena, VALUE_BAD_ARGUMENT,
+	return value_fail(m->arena, VALUE_BAD_ARGUMENT,
 	    "duration(): '%.*s' is not a duration such as 90s, 15m or 1h30m",
 	    (int)MIN(arg[0].len, 60), arg[0].s);
 }
@@ -37,12 +37,13 @@ static struct value call_timestamp(struct machine *m, const struct value *arg, u
 		return t;
 	case VALUE_INT:
 		if (!time_in_range(t.i))
-			return fail(m->arena, VALUE_OVERFLOW, "timestamp out of range");
+			return value_fail(m->arena, VALUE_OVERFLOW,
+			    "timestamp out of range");
 		return (struct value){ .tag = VALUE_TIMESTAMP, .i = t.i };
 	case VALUE_STRING:
 		if (parse_timestamp(value_as_str(arg[0]), &t))
 			return t;
-		return fail(m->arena, VALUE_BAD_ARGUMENT,
+		return value_fail(m->arena, VALUE_BAD_ARGUMENT,
 		    "timestamp(): '%.*s' is not a time such as 2026-03-01T12:00:00Z",
 		    (int)MIN(arg[0].len, 60), arg[0].s);
 	default:
@@ -112,7 +113,7 @@ static struct value get(struct machine *m, const struct value *arg, unsigned n,
 	if (n == 2) {
 		zone = m->zones ? zones_find(m->zones, value_as_str(arg[1])) : NULL;
 		if (!zone)
-			return fail(m->arena, VALUE_BAD_ARGUMENT,
+			return value_fail(m->arena, VALUE_BAD_ARGUMENT,
 			    "%s(): unknown time zone '%.*s'", part_names[part],
 			    (int)MIN(arg[1].len, 60), arg[1].s);
 		ms += zone_offset_ms(zone, ms);

@@ -19,8 +19,7 @@ struct token {
 	enum token_kind	 kind;
 	uint32_t	 off, len;
 	struct value	 value;		/* literals; an INT is held as u, without sign */
-	/* IDENT, QUOTED: the name; else the source bytes */
-	struct str	 text;
+	struct str	 text;		/* IDENT, QUOTED: the name; else the source */
 	bool		 reserved;	/* IDENT: only as a selector */
 };
 

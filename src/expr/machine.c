@@ -80,7 +80,7 @@ static struct value binary(struct machine *m, enum operator op, struct value a,
 		return b;
 	m->cost += op_cost(op, a, b);
 	if (m->cost > m->cost_max)
-		return fail_cost(LIMIT_COST);
+		return value_fail_cost(LIMIT_COST);
 	return at_pos(op_binary(op, a, b, m->arena), pos);
 }
 
@@ -91,7 +91,7 @@ static struct value append(struct machine *m, struct value *list, struct value i
 	    sizeof(*v));
 
 	if (!v)
-		return fail_cost("memory limit of the evaluation");
+		return value_fail_cost("memory limit of the evaluation");
 	v[l->n++] = item;
 	l->v = v;
 	return item;
@@ -110,14 +110,14 @@ static struct value put(struct machine *m, struct value map, struct value k,
 	struct value *keys, *values;
 
 	if (!map_key_ok(k))
-		return fail(m->arena, VALUE_BAD_ARGUMENT, "unsupported key type '%s'",
-		    type_word(k));
+		return value_fail(m->arena, VALUE_BAD_ARGUMENT,
+		    "unsupported key type '%s'", type_word(k));
 	keys = arena_grow(m->arena, (void *)(uintptr_t)b->map.keys, b->map.n,
 	    &b->keys_cap, sizeof(*keys));
 	values = arena_grow(m->arena, (void *)(uintptr_t)b->map.values, b->map.n,
 	    &b->values_cap, sizeof(*values));
 	if (!keys || !values)
-		return fail_cost("memory limit of the evaluation");
+		return value_fail_cost("memory limit of the evaluation");
 	keys[b->map.n] = k;
 	values[b->map.n++] = v;
 	b->map.keys = keys;
@@ -130,8 +130,8 @@ static struct value put_all(struct machine *m, struct value map, struct value fr
 	struct value v = value_null();
 
 	if (from.tag != VALUE_MAP)
-		return fail(m->arena, VALUE_NO_OVERLOAD,
-		    "transformMapEntry() needs a map, not a %s", type_word(from));
+		return value_fail(m->arena, VALUE_NO_OVERLOAD,
+		    "transformMapEntry() needs a map, not type '%s'", type_word(from));
 	for (uint32_t i = 0; i < from.map->n && !failed(v); i++)
 		v = put(m, map, from.map->keys[i], from.map->values[i]);
 	return v;
@@ -145,14 +145,14 @@ static struct value map_end(struct machine *m, struct value map)
 	GString *s;
 
 	if (!machine_charge(m, b->map.n))
-		return fail_cost(LIMIT_COST);
+		return value_fail_cost(LIMIT_COST);
 	if (map_index(&b->map, m->arena, &dup))
 		return map;
 	if (!dup)
-		return fail_cost("memory limit of the evaluation");
+		return value_fail_cost("memory limit of the evaluation");
 	s = g_string_new("map key ");
 	value_print(*dup, s);
-	v = fail(m->arena, VALUE_BAD_ARGUMENT, "%s occurs twice", s->str);
+	v = value_fail(m->arena, VALUE_BAD_ARGUMENT, "%s occurs twice", s->str);
 	g_string_free(s, TRUE);
 	return v;
 }
@@ -169,7 +169,7 @@ static struct value new_map(struct machine *m)
 
 	m->cost += 30;
 	if (!b)
-		return fail_cost("memory limit of the evaluation");
+		return value_fail_cost("memory limit of the evaluation");
 	return (struct value){ .tag = VALUE_MAP, .map = &b->map };
 }
 
@@ -178,7 +178,7 @@ static struct value loop_range(struct machine *m, struct value v)
 	if (v.tag == VALUE_LIST || v.tag == VALUE_MAP || v.tag == VALUE_ERROR ||
 	    (v.tag == VALUE_HOST && v.host->ops->next))
 		return v;
-	return fail(m->arena, VALUE_NO_OVERLOAD, "a %s cannot be looped over",
+	return value_fail(m->arena, VALUE_NO_OVERLOAD, "type '%s' cannot be looped over",
 	    type_word(v));
 }
 
@@ -232,7 +232,7 @@ static struct value call(struct machine *m, const struct fn *fn, const struct va
 	if (error)
 		return *error;
 	if (!machine_charge(m, 1))
-		return fail_cost(LIMIT_COST);
+		return value_fail_cost(LIMIT_COST);
 	if (arg[0].tag == VALUE_HOST && fn->style == FN_MEMBER) {
 		v = host_call(m, str_of(fn->name), arg, n);
 		if (v.tag != VALUE_ABSENT)
@@ -251,7 +251,7 @@ static struct value method(struct machine *m, struct value name, const struct va
 	if (error)
 		return *error;
 	if (!machine_charge(m, 1))
-		return fail_cost(LIMIT_COST);
+		return value_fail_cost(LIMIT_COST);
 	v = host_call(m, value_as_str(name), arg, n);
 	if (v.tag == VALUE_ABSENT) {
 		text = g_strndup(name.s, name.len);
@@ -267,15 +267,15 @@ static struct value match(struct machine *m, const struct regex *re, struct valu
 	if (failed(s))
 		return s;
 	if (s.tag != VALUE_STRING)
-		return fail(m->arena, VALUE_NO_OVERLOAD,
+		return value_fail(m->arena, VALUE_NO_OVERLOAD,
 		    "no such overload: %s.matches(string)", type_word(s));
 	return regex_match(re, value_as_str(s), m);
 }
 
 static struct value not_bool(struct machine *m, struct value v, uint32_t pos)
 {
-	return failed(v) ? v : at_pos(fail(m->arena, VALUE_NO_OVERLOAD,
-	    "expected a bool, found a %s", type_word(v)), pos);
+	return failed(v) ? v : at_pos(value_fail(m->arena, VALUE_NO_OVERLOAD,
+	    "expected a bool, found type '%s'", type_word(v)), pos);
 }
 
 /* The slow way of a fused comparison: any tags. */
@@ -528,7 +528,7 @@ struct value machine_run(const struct prog *p, const struct code *code, struct m
 	stepped:
 		cost = m->cost;
 		if (s == STEP_LIMIT)
-			return fail_cost(m->cost > m->cost_max ? LIMIT_COST :
+			return value_fail_cost(m->cost > m->cost_max ? LIMIT_COST :
 			    LIMIT_ITERATIONS);
 		if (s == STEP_END)
 			JUMP(pc->b);
@@ -578,5 +578,5 @@ struct value machine_run(const struct prog *p, const struct code *code, struct m
 		CHECKED(fused(m, *pc, &k[pc->b], POS));
 	L_RET:
 		m->cost = cost;
-		return cost > m->cost_max ? fail_cost(LIMIT_COST) : A;
+		return cost > m->cost_max ? value_fail_cost(LIMIT_COST) : A;
 }

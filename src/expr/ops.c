@@ -23,7 +23,7 @@ const char *const operator_text[] = {		/* ORDER operator */
 	"", "+", "-", "*", "/", "%", "==", "!=", "<", "<=", ">", ">=", "in", "-", "!",
 };
 
-struct value fail(struct arena *arena, enum value_error kind, const char *fmt, ...)
+struct value value_fail(struct arena *arena, enum value_error kind, const char *fmt, ...)
 {
 	char buf[256];
 	struct str s = { NULL, 0 };
@@ -37,7 +37,7 @@ struct value fail(struct arena *arena, enum value_error kind, const char *fmt, .
 	return value_error(kind, s.p ? s.p : "error (no memory left for its text)");
 }
 
-struct value fail_cost(const char *what)
+struct value value_fail_cost(const char *what)
 {
 	return value_error(VALUE_COST, what);
 }
@@ -79,7 +79,7 @@ static struct value no_overload(enum operator op, struct value a, struct value b
 	else if (op != OPR_IN && ((num_is(a) && b.tag == VALUE_STRING) ||
 	    (a.tag == VALUE_STRING && num_is(b))))
 		hint = " (a number and a text)";
-	return fail(arena, VALUE_NO_OVERLOAD, "no such overload: %s %s %s%s",
+	return value_fail(arena, VALUE_NO_OVERLOAD, "no such overload: %s %s %s%s",
 	    type_word(a), operator_text[op], type_word(b), hint);
 }
 
@@ -172,7 +172,8 @@ static struct value relation(enum operator op, struct value a, struct value b,
 	if (!compare(a, b, &r))
 		return no_overload(op, a, b, arena);
 	if (r == 2)
-		return fail(arena, VALUE_NO_OVERLOAD, "NaN values cannot be ordered");
+		return value_fail(arena, VALUE_NO_OVERLOAD,
+		    "NaN values cannot be ordered");
 	switch (op) {
 	case OPR_LT:
 		return value_bool(r < 0);
@@ -187,7 +188,8 @@ static struct value relation(enum operator op, struct value a, struct value b,
 
 static struct value overflow(struct arena *arena, enum operator op, const char *type)
 {
-	return fail(arena, VALUE_OVERFLOW, "%s overflow in %s", type, operator_text[op]);
+	return value_fail(arena, VALUE_OVERFLOW, "%s overflow in %s", type,
+	    operator_text[op]);
 }
 
 static struct value int_arith(enum operator op, int64_t a, int64_t b, struct arena *arena)
@@ -196,7 +198,7 @@ static struct value int_arith(enum operator op, int64_t a, int64_t b, struct are
 	bool bad = false;
 
 	if ((op == OPR_DIV || op == OPR_MOD) && b == 0)
-		return fail(arena, VALUE_DIVIDE, op == OPR_DIV ? "divide by zero" :
+		return value_fail(arena, VALUE_DIVIDE, op == OPR_DIV ? "divide by zero" :
 		    "modulus by zero");
 	switch (op) {
 	case OPR_ADD:
@@ -223,7 +225,7 @@ static struct value uint_arith(enum operator op, uint64_t a, uint64_t b,
 	bool bad = false;
 
 	if ((op == OPR_DIV || op == OPR_MOD) && b == 0)
-		return fail(arena, VALUE_DIVIDE, op == OPR_DIV ? "divide by zero" :
+		return value_fail(arena, VALUE_DIVIDE, op == OPR_DIV ? "divide by zero" :
 		    "modulus by zero");
 	switch (op) {
 	case OPR_ADD:
@@ -274,7 +276,7 @@ static struct value time_shift(enum operator op, struct value t, int64_t ns,
 		sec++;
 	}
 	if (!time_in_range(sec))
-		return fail(arena, VALUE_OVERFLOW, "timestamp out of range");
+		return value_fail(arena, VALUE_OVERFLOW, "timestamp out of range");
 	t.i = sec;
 	t.len = (uint32_t)nanos;
 	return t;
@@ -286,7 +288,7 @@ static struct value time_difference(struct value a, struct value b, struct arena
 
 	if (__builtin_mul_overflow(a.i - b.i, (int64_t)NS, &ns) ||
 	    __builtin_add_overflow(ns, (int64_t)a.len - (int64_t)b.len, &ns))
-		return fail(arena, VALUE_OVERFLOW, "duration out of range");
+		return value_fail(arena, VALUE_OVERFLOW, "duration out of range");
 	return duration_ns(ns);
 }
 
@@ -306,7 +308,7 @@ static struct value time_arith(enum operator op, struct value a, struct value b,
 		return no_overload(op, a, b, arena);
 	if (op == OPR_ADD ? __builtin_add_overflow(a.i, b.i, &ns) :
 	    __builtin_sub_overflow(a.i, b.i, &ns))
-		return fail(arena, VALUE_OVERFLOW, "duration out of range");
+		return value_fail(arena, VALUE_OVERFLOW, "duration out of range");
 	return duration_ns(ns);
 }
 
@@ -315,10 +317,10 @@ static struct value concat_text(struct value a, struct value b, struct arena *ar
 	char *p;
 
 	if ((uint64_t)a.len + b.len > UINT32_MAX / 2)
-		return fail_cost("text too long");
+		return value_fail_cost("text too long");
 	p = arena_alloc(arena, (size_t)a.len + b.len);
 	if (!p)
-		return fail_cost("memory limit of the evaluation");
+		return value_fail_cost("memory limit of the evaluation");
 	if (a.len)
 		memcpy(p, a.s, a.len);
 	if (b.len)
@@ -335,7 +337,7 @@ static struct value concat_list(struct value a, struct value b, struct arena *ar
 	struct value *v = ARENA_ARRAY(arena, struct value, (size_t)n + m);
 
 	if (!v)
-		return fail_cost("memory limit of the evaluation");
+		return value_fail_cost("memory limit of the evaluation");
 	if (n)
 		memcpy(v, a.list->v, n * sizeof(*v));
 	if (m)
@@ -402,8 +404,8 @@ struct value op_unary(enum operator op, struct value a, struct arena *arena)
 		a.i = -a.i;
 		return a;
 	}
-	return fail(arena, VALUE_NO_OVERLOAD, "no such overload: %s%s", operator_text[op],
-	    type_word(a));
+	return value_fail(arena, VALUE_NO_OVERLOAD, "no such overload: %s%s",
+	    operator_text[op], type_word(a));
 }
 
 /* `decides` is the value that decides alone: false for &&, true for ||. */
@@ -436,14 +438,15 @@ struct value op_or(struct value a, struct value b)
 
 static struct value no_key(struct value key, struct arena *arena)
 {
-	GString *s = g_string_new(NULL);
+	GString *s;
 	struct value v;
 
 	if (key.tag == VALUE_STRING)
-		g_string_append_printf(s, "'%.*s'", STR_ARG(value_as_str(key)));
-	else
-		value_print(key, s);
-	v = fail(arena, VALUE_NO_KEY, "no such key: %s", s->str);
+		return value_fail(arena, VALUE_NO_KEY, "no such key: '%.*s'",
+		    (int)MIN(key.len, 100), key.s);
+	s = g_string_new(NULL);
+	value_print(key, s);
+	v = value_fail(arena, VALUE_NO_KEY, "no such key: %s", s->str);
 	g_string_free(s, TRUE);
 	return v;
 }
@@ -454,14 +457,16 @@ static struct value index_list(const struct value_list *list, struct value at,
 	struct value key = map_key(at);
 
 	if (!num_is(at))
-		return fail(arena, VALUE_NO_OVERLOAD, "no such overload: list[%s]",
+		return value_fail(arena, VALUE_NO_OVERLOAD, "no such overload: list[%s]",
 		    type_word(at));
 	if (key.tag == VALUE_DOUBLE)
-		return fail(arena, VALUE_BAD_ARGUMENT,
+		return value_fail(arena, VALUE_BAD_ARGUMENT,
 		    "a list index must be a whole number");
 	if (key.tag != VALUE_INT || key.i < 0 || key.i >= list->n)
-		return fail(arena, VALUE_RANGE, "index out of range: %" G_GINT64_FORMAT
-		    " of a list of %u", key.i, list->n);
+		return value_fail(arena, VALUE_RANGE,
+		    "index out of range: %" G_GINT64_FORMAT
+		    " of a list of %u",
+		    key.i, list->n);
 	return list->v[key.i];
 }
 
@@ -482,8 +487,8 @@ struct value op_index(struct value of, struct value at, struct arena *arena)
 	default:
 		break;
 	}
-	return fail(arena, VALUE_NO_OVERLOAD, "no such overload: %s[%s]", type_word(of),
-	    type_word(at));
+	return value_fail(arena, VALUE_NO_OVERLOAD, "no such overload: %s[%s]",
+	    type_word(of), type_word(at));
 }
 
 struct value op_select(struct value of, struct str name, struct arena *arena)
@@ -491,7 +496,7 @@ struct value op_select(struct value of, struct str name, struct arena *arena)
 	struct value v;
 
 	if (of.tag != VALUE_MAP && of.tag != VALUE_HOST)
-		return fail(arena, VALUE_NO_OVERLOAD, "a %s has no field '%.*s'",
+		return value_fail(arena, VALUE_NO_OVERLOAD, "type '%s' has no field '%.*s'",
 		    type_word(of), STR_ARG(name));
 	v = value_member(of, name, arena);
 	return v.tag == VALUE_ABSENT ? no_key(value_str(name), arena) : v;
@@ -502,7 +507,7 @@ struct value op_has(struct value of, struct str name, struct arena *arena)
 	struct value v;
 
 	if (of.tag != VALUE_MAP && of.tag != VALUE_HOST)
-		return fail(arena, VALUE_NO_OVERLOAD, "a %s has no field '%.*s'",
+		return value_fail(arena, VALUE_NO_OVERLOAD, "type '%s' has no field '%.*s'",
 		    type_word(of), STR_ARG(name));
 	v = value_member(of, name, arena);
 	if (v.tag == VALUE_ERROR && !value_is_no_data(v))

@@ -32,9 +32,9 @@ struct value op_has(struct value of, struct str name, struct arena *);
 int64_t op_cost(enum operator, struct value, struct value);
 
 /* Errors; the text is made in the arena, or is static where that is full. */
-struct value fail(struct arena *, enum value_error, const char *fmt, ...)
+struct value value_fail(struct arena *, enum value_error, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-struct value fail_cost(const char *what);
+struct value value_fail_cost(const char *what);
 const char *type_word(struct value);	/* for messages: "null", "timestamp" */
 bool time_in_range(int64_t sec);
 struct value duration_ns(int64_t);

@@ -189,12 +189,12 @@ struct value regex_match(const struct regex *re, struct str s, struct machine *m
 	int work[WORKSPACE], r;
 
 	if (!machine_charge(m, match_cost(re, s)))
-		return fail_cost(LIMIT_COST);
+		return value_fail_cost(LIMIT_COST);
 	memory = pcre2_general_context_create(take, leave, m->arena);
 	context = memory ? pcre2_match_context_create(memory) : NULL;
 	data = context ? pcre2_match_data_create(1, memory) : NULL;
 	if (!data)
-		return fail_cost("memory limit of the evaluation");
+		return value_fail_cost("memory limit of the evaluation");
 	pcre2_set_match_limit(context, MATCH_LIMIT);
 	pcre2_set_depth_limit(context, DEPTH_LIMIT);
 	pcre2_set_heap_limit(context, HEAP_LIMIT_KIB);
@@ -204,7 +204,7 @@ struct value regex_match(const struct regex *re, struct str s, struct machine *m
 		return value_bool(r >= 0);
 	if (r == PCRE2_ERROR_BADOFFSET || (r <= PCRE2_ERROR_UTF8_ERR1 &&
 	    r >= PCRE2_ERROR_UTF8_ERR21))
-		return fail(m->arena, VALUE_BAD_ARGUMENT,
+		return value_fail(m->arena, VALUE_BAD_ARGUMENT,
 		    "matches(): the text is not UTF-8");
-	return fail_cost("matches(): too many steps for this pattern and text");
+	return value_fail_cost("matches(): too many steps for this pattern and text");
 }

@@ -25,8 +25,7 @@ enum value_tag {
 	VALUE_OPTIONAL, VALUE_HOST, VALUE_RAW, VALUE_ERROR,
 };
 enum value_error {		/* value.aux of a VALUE_ERROR */
-	/* missing field, window not warm: the outcome "unknown" */
-	VALUE_NO_DATA = 1,
+	VALUE_NO_DATA = 1,	/* missing field, cold window: the outcome "unknown" */
 	VALUE_NO_OVERLOAD, VALUE_OVERFLOW, VALUE_DIVIDE, VALUE_NO_KEY, VALUE_RANGE,
 	VALUE_BAD_ARGUMENT,	/* a conversion or a format that does not parse */
 	VALUE_COST,		/* cost, iteration, size or match limit */
@@ -36,14 +35,13 @@ struct value {
 	uint8_t		 tag;
 	uint8_t		 flags;		/* of strings: VALUE_ASCII */
 	uint16_t	 aux;		/* of errors: enum value_error */
-	uint32_t	 len;		/* bytes of strings; nanos of timestamps */
+	uint32_t	 len;		/* bytes of strings; nanos of timestamps; of
+					 * errors: offset in the program + 1, or 0 */
 	union {
-		/* INT; DURATION: ns; TIMESTAMP: seconds; BOOL: 0, 1 */
-		int64_t	 i;
+		int64_t	 i;		/* INT, BOOL; DURATION: ns; TIMESTAMP: s */
 		uint64_t u;
 		double	 d;
-		/* STRING, BYTES, RAW, and the text of an ERROR or NULL */
-		const char *s;
+		const char *s;		/* STRING, BYTES, RAW; text of an ERROR */
 		const struct value_list *list;
 		const struct value_map *map;
 		const struct value *opt;	/* OPTIONAL: NULL is none */
@@ -87,8 +85,7 @@ struct value value_str(struct str);		/* borrowed; finds the ASCII flag */
 struct value value_time_ms(int64_t ms);
 struct value value_duration_ms(int64_t ms);
 struct value value_host(const struct host *);
-/* text: static, or in an arena */
-struct value value_error(enum value_error, const char *text);
+struct value value_error(enum value_error, const char *text);	/* kept, not copied */
 /* Lists and maps from arrays that live as long as the arena. */
 struct value value_list_of(const struct value *, uint32_t n, struct arena *);
 struct value value_map_of(const struct value *keys, const struct value *values,

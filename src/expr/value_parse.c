@@ -15,7 +15,7 @@ static struct value from_string(const char *p, size_t len, struct arena *arena)
 {
 	struct str s = arena_str(arena, (struct str){ p, (uint32_t)len });
 
-	return s.p ? value_str(s) : fail_cost("memory limit of the evaluation");
+	return s.p ? value_str(s) : value_fail_cost("memory limit of the evaluation");
 }
 
 static struct value from_array(const json_t *j, struct arena *arena)
@@ -24,7 +24,7 @@ static struct value from_array(const json_t *j, struct arena *arena)
 	struct value *v = ARENA_ARRAY(arena, struct value, n);
 
 	if (!v)
-		return fail_cost("memory limit of the evaluation");
+		return value_fail_cost("memory limit of the evaluation");
 	for (uint32_t i = 0; i < n; i++)
 		v[i] = from_tree(json_array_get(j, i), arena);
 	return value_list_of(v, n, arena);
@@ -37,7 +37,7 @@ static struct value from_object(json_t *j, struct arena *arena)
 	struct value *values = ARENA_ARRAY(arena, struct value, n);
 
 	if (!keys || !values)
-		return fail_cost("memory limit of the evaluation");
+		return value_fail_cost("memory limit of the evaluation");
 	for (void *it = json_object_iter(j); it; it = json_object_iter_next(j, it), i++) {
 		keys[i] = from_string(json_object_iter_key(it),
 		    json_object_iter_key_len(it), arena);
@@ -77,7 +77,7 @@ struct value value_from_json(struct str json, struct arena *arena)
 	struct value v;
 
 	if (!j)
-		return fail(arena, VALUE_BAD_ARGUMENT, "not JSON: %s", e.text);
+		return value_fail(arena, VALUE_BAD_ARGUMENT, "not JSON: %s", e.text);
 	v = from_tree(j, arena);
 	json_decref(j);
 	return v;

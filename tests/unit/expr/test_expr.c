@@ -216,6 +216,7 @@ static void nesting_is_bounded(void **state)
 		{ "true ? 1 : ", "2", "", 32, true },
 		{ "data.b + ", "1", "", 200, true },
 		{ "data.b || ", "true", "", 300, true },
+		{ "data.b + ", "1", "", 1300, true }, { "", "data.b", ".b", 4000, true },
 		{ "int(", "1", ")", 12, true },
 		{ "(", "1", ")", 5000, false },
 		{ "[", "1", "]", 5000, false },
