@@ -135,6 +135,35 @@ void load_canonical(const struct yaml *y, GString *out)
 	json_close(out, y->kind == YAML_MAP ? '}' : ']');
 }
 
+static void scalar_text(const struct yaml *y, GString *out)
+{
+	int64_t i;
+	double d;
+	bool b;
+
+	if (!y->quoted && y->scalar.len &&
+	    (yaml_is_null(y) || yaml_bool(y, &b) || yaml_int(y, &i) ||
+		yaml_double(y, &d)))
+		json_raw(out, y->scalar);
+	else
+		yaml_to_json(y, out);
+}
+
+void load_text(const struct yaml *y, GString *out)
+{
+	if (y->kind == YAML_SCALAR) {
+		scalar_text(y, out);
+		return;
+	}
+	json_open(out, y->kind == YAML_MAP ? '{' : '[');
+	for (uint32_t i = 0; i < y->n; i++) {
+		if (y->kind == YAML_MAP)
+			json_key_str(out, y->pairs[i].key->scalar);
+		load_text(y->kind == YAML_MAP ? y->pairs[i].value : y->items[i], out);
+	}
+	json_close(out, y->kind == YAML_MAP ? '}' : ']');
+}
+
 void load_sha256(struct str s, uint8_t ret[32])
 {
 	GChecksum *sum = g_checksum_new(G_CHECKSUM_SHA256);

@@ -44,6 +44,9 @@ const struct yaml *load_merge(struct load *, const struct yaml *under,
 struct value load_value(const struct yaml *, struct arena *);
 /* JSON with sorted keys: two definitions that differ in order alone are equal. */
 void load_canonical(const struct yaml *, GString *out);
+/* JSON in file order, except that plain numbers and words keep their spelling: read
+ * back as YAML it means the same, where a text is wanted too (`1.10` as argument). */
+void load_text(const struct yaml *, GString *out);
 /* SHA-256, whole or its first 16 bytes. */
 void load_sha256(struct str, uint8_t ret[32]);
 void load_hash16(const GString *, uint8_t ret[16]);

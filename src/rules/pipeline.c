@@ -213,7 +213,8 @@ struct pipeline *pipeline_load(struct load *ld, const struct yaml *map, struct s
 	struct err err = {0};
 
 	if (!given || given->kind == YAML_SCALAR)
-		map = with_text(ld, map, "dir", join(ld, dir, given ? given->scalar : STR("")));
+		map = with_text(
+		    ld, map, "dir", join(ld, dir, given ? given->scalar : STR("")));
 	if (name.len)
 		map = with_text(ld, map, "name", name);
 	own.keep = ld->tree;
@@ -221,8 +222,9 @@ struct pipeline *pipeline_load(struct load *ld, const struct yaml *map, struct s
 	if (diags_errors(ld->diags) > before)
 		return NULL;
 	json = g_string_new(NULL);
-	yaml_to_json(map, json);
-	p = pipeline_restore((struct str){json->str, (uint32_t)json->len}, ld->catalog, &err);
+	load_text(map, json);
+	p = pipeline_restore(
+	    (struct str){json->str, (uint32_t)json->len}, ld->catalog, &err);
 	if (!p)
 		BAD(ld, map, "the pipeline can't be written down: %s", err.msg);
 	g_string_free(json, true);

@@ -1,7 +1,7 @@
 /* A pipeline: a DAG of steps, its parameters and what follows its end.
  *
  * It is an arena of its own, counted by reference and named by the hash of its
- * canonical text (JSON, defaults merged, dir absolute), so that a run keeps the
+ * canonical text (load_text(), defaults merged, dir absolute), so that a run keeps the
  * pipeline it was created with: the text is stored while a run names it and
  * compiled again by pipeline_restore() before the world loads.  References are
  * counted on the loop thread only; the builder hands over with one reference. */

@@ -178,7 +178,7 @@ void env_read(struct names *nm, const struct yaml *env, struct tmpl *ret)
 			    STR_ARG(key->scalar));
 		else if (owned_by_daemon(key->scalar))
 			BAD(nm->ld, key, "RETRAIN_ variables are set by the daemon");
-		else if (value->kind != YAML_SCALAR)
+		else if (value->kind != YAML_SCALAR || yaml_is_null(value))
 			BAD(nm->ld, value, "the value of '%.*s' must be a text",
 			    STR_ARG(key->scalar));
 		else if (decides_code(key->scalar) && ret->items[i].kind != TMPL_CONST)
@@ -206,7 +206,7 @@ static void read_command(struct names *nm, const struct yaml *y, struct step_spe
 		return;
 	}
 	for (uint32_t i = 0; i < y->n; i++) {
-		if (y->items[i]->kind != YAML_SCALAR) {
+		if (y->items[i]->kind != YAML_SCALAR || yaml_is_null(y->items[i])) {
 			BAD(nm->ld, y->items[i], "an argument must be a text");
 			return;
 		}

@@ -122,6 +122,36 @@ static void restoring_gives_the_same_pipeline(void **state)
 	pipeline_unref(q);
 }
 
+static void spelling_survives_the_canonical_text(void **state)
+{
+	struct ruleset *rs = fixture_build("pipelines:\n"
+					   "  - name: 007\n"
+					   "    params: {a: 0x10, b: 1.50, c: \"1.50\", "
+					   "d: ~, e: True, f: 1e3}\n"
+					   "    steps: [{name: 1.10, command: [run, "
+					   "1.10, 007, 0x1F, True, 1e3, \"~\"]}]\n",
+	    NULL);
+	static const char *const argv[] = {
+	    "run", "1.10", "007", "0x1F", "True", "1e3", "~"};
+	const struct pipeline *p;
+
+	(void)state;
+	assert_non_null(rs);
+	p = ruleset_pipeline(rs, STR("007"));
+	assert_non_null(p);
+	assert_str(p->steps[0].name, "1.10");
+	for (uint32_t i = 0; i < 7; i++)
+		assert_str(value_as_str(p->steps[0].argv.items[i].value), argv[i]);
+	assert_int_equal(p->params[0].fallback.tag, VALUE_INT);
+	assert_int_equal(p->params[0].fallback.i, 16);
+	assert_int_equal(p->params[1].fallback.tag, VALUE_DOUBLE);
+	assert_int_equal(p->params[2].fallback.tag, VALUE_STRING);
+	assert_int_equal(p->params[3].fallback.tag, VALUE_NULL);
+	assert_int_equal(p->params[4].fallback.tag, VALUE_BOOL);
+	assert_true(p->params[5].fallback.d == 1000);
+	ruleset_unref(rs);
+}
+
 static void what_no_longer_compiles_says_why(void **state)
 {
 	struct catalog none = {.configured = true};
@@ -279,22 +309,20 @@ static void dag_order_and_cycles(void **state)
 	assert_memory_equal(cycle, ((uint32_t[]){0, 2, 1}), 3 * sizeof *cycle);
 }
 
+#define WITH_ARENA(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup_teardown(
-		steps_are_in_order_with_their_defaults, setup, teardown),
-	    cmocka_unit_test_setup_teardown(
-		restoring_gives_the_same_pipeline, setup, teardown),
-	    cmocka_unit_test_setup_teardown(
-		what_no_longer_compiles_says_why, setup, teardown),
-	    cmocka_unit_test_setup_teardown(
-		params_are_filled_in_and_checked, setup, teardown),
-	    cmocka_unit_test_setup_teardown(
-		numbers_convert_where_nothing_is_lost, setup, teardown),
-	    cmocka_unit_test_setup_teardown(templates_evaluate, setup, teardown),
-	    cmocka_unit_test_setup_teardown(params_as_json, setup, teardown),
-	    cmocka_unit_test(dag_order_and_cycles),
+		WITH_ARENA(steps_are_in_order_with_their_defaults),
+		WITH_ARENA(restoring_gives_the_same_pipeline),
+		cmocka_unit_test(spelling_survives_the_canonical_text),
+		WITH_ARENA(what_no_longer_compiles_says_why),
+		WITH_ARENA(params_are_filled_in_and_checked),
+		WITH_ARENA(numbers_convert_where_nothing_is_lost),
+		WITH_ARENA(templates_evaluate),
+		WITH_ARENA(params_as_json),
+		cmocka_unit_test(dag_order_and_cycles),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
