@@ -97,6 +97,7 @@ static bool alerts(struct decode *d, struct str list, struct str url)
 			return decode_refuse(d, EVENT_BATCH_TOO_LARGE, 0,
 			    "the notification has more than %" G_GUINT32_FORMAT " alerts",
 			    max);
+		s.keys = 0;		/* the limit is each alert's */
 		if (!scan_slots(&s, &plan) || !scan_value(&s, plan_data(&plan)))
 			return decode_scan_failed(d, &s);
 		from = s.data.p;
@@ -113,8 +114,10 @@ bool alertmanager_decode(struct decode *d)
 	struct value list;
 
 	make_plan(&plan, am_paths, AM_PATHS, d->arena);
-	if (!scan_init(&s, d->m->body, d->limits, d->arena) || !scan_slots(&s, &plan) ||
-	    !scan_value(&s, plan_data(&plan)) || !scan_end(&s))
+	if (!scan_init(&s, d->m->body, d->limits, d->arena))
+		return decode_scan_failed(d, &s);
+	s.keys_max = UINT32_MAX;
+	if (!scan_slots(&s, &plan) || !scan_value(&s, plan_data(&plan)) || !scan_end(&s))
 		return decode_scan_failed(d, &s);
 	list = s.field[AM_ALERTS];
 	if (list.tag != VALUE_RAW || list.s[0] != '[')

@@ -251,6 +251,7 @@ bool cloudevent_batch(struct decode *d)
 			return decode_refuse(d, EVENT_BATCH_TOO_LARGE,
 			    (uint32_t)(from - s.start),
 			    "the batch has more than %" G_GUINT32_FORMAT " events", max);
+		s.keys = 0;		/* the limit is each event's */
 		if (!scan_slots(&s, d->plan) || !scan_value(&s, plan_root(d->plan)))
 			return decode_scan_failed(d, &s);
 		if (!finish(d, &s, (struct str){from, (uint32_t)(s.p - from)}))

@@ -45,7 +45,7 @@ enum event_refusal {
 struct event_limits {		/* zero members take these defaults */
 	uint32_t	 bytes;		/* 1 MiB */
 	uint32_t	 depth;		/* 64 */
-	uint32_t	 keys;		/* 10,000 in one document */
+	uint32_t	 keys;		/* 10,000 in one event */
 	uint32_t	 batch;		/* 500 events */
 	int64_t		 max_future_ms;	/* 5 min: later ones are clamped to it */
 };
@@ -71,7 +71,8 @@ struct event_format;
  * `topic`, `key`, `headers` (map), `time`; NULL: none.  preset: "cloudevents" (also
  * ""), "alertmanager", "json" (any JSON becomes data; type = topic).  A CloudEvent
  * is recognised by content type or by its attributes even where a map is given.
- * NULL after an error in diags. */
+ * Of a map, null keeps the default; `time` may be a timestamp, RFC 3339 text or epoch
+ * milliseconds.  NULL after an error in diags. */
 struct event_format *event_format_build(struct str preset, const struct yaml *map,
     struct zones *, struct arena *, struct diags *);
 

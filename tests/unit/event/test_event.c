@@ -396,7 +396,12 @@ static void a_batch_is_taken_whole_or_not_at_all(void **state)
 	g_string_append_c(s, ']');
 	assert_int_equal(decode(s->str), EVENT_OK);
 	assert_int_equal(w.n, 500);
+	w.limits.keys = 4;	/* of each event, not of the batch */
+	assert_int_equal(decode(s->str), EVENT_OK);
+	w.limits.keys = 3;
+	assert_int_equal(decode(s->str), EVENT_TOO_MANY_KEYS);
 	g_string_insert(s, 1, "{" CE "},");
+	w.limits.keys = 0;
 	assert_int_equal(decode(s->str), EVENT_BATCH_TOO_LARGE);
 	assert_int_equal(w.n, 0);
 	g_string_free(s, TRUE);
