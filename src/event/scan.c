@@ -67,9 +67,9 @@ static inline const char *skip_space(const char *p, const char *end)
 
 static bool unexpected(struct scan *s, const char *at)
 {
-	bool bad = at < s->end && (unsigned char)*at >= 0x80 && !utf8_sequence(at, s->end);
+	bool foreign = at < s->end && *at & 0x80 && !utf8_sequence(at, s->end);
 
-	return scan_fail(s, bad ? EVENT_NOT_UTF8 : EVENT_NOT_JSON, at);
+	return scan_fail(s, foreign ? EVENT_NOT_UTF8 : EVENT_NOT_JSON, at);
 }
 
 static bool literal(struct scan *s, struct str word)

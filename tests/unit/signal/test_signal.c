@@ -362,7 +362,8 @@ static void open_windows_are_bounded(void **state)
 	assert_in_range(t, 2000, 10000);
 	assert_in_range(cells_bytes(c, root), 1, CELL_MAX);
 	assert_int_equal(signal_add(&s, c, root, 5, 1, INT64_MIN), SIGNAL_TAKEN);
-	assert_int_equal(signal_add(&s, c, root, INT64_C(1) << 50, 1, INT64_MIN), SIGNAL_FULL);
+	assert_int_equal(
+	    signal_add(&s, c, root, INT64_C(1) << 50, 1, INT64_MIN), SIGNAL_FULL);
 	assert_int_equal(value_ms(signal_read(&s, c, root, STR("age"), t)), 10);
 	signal_advance(&s, c, root, t);
 	compare(&s, c, root, &(struct want){1, 1, 1, 1, 1, 0}, t);
