@@ -60,6 +60,8 @@ void rule_schedule(struct reading *);
 /* An expression of this rule; `allowed` says which names. */
 const struct prog *rule_expr(struct reading *, const char *where, const struct yaml *,
     unsigned allowed, enum expr_type want);
+void ruleset_pack(struct ruleset *, const struct rule_text *, uint32_t n);
+void ruleset_hash(struct ruleset *, const struct catalog *);
 /* JSON of what else a definition means: vars, pipeline and model, where read. */
 void rule_context(struct reading *, unsigned seen, GString *json);
 void rule_reads(struct reading *, const struct prog *);

@@ -138,15 +138,15 @@ static bool read_part(struct parser *p, uint64_t *bits)
 		if (!read_number(p, &b))
 			return false;
 		if (b < a)
-			return fail(
-			    p, start, "the range of the %s goes backwards", p->f->name);
+			return fail(p, start, "the range of the %s goes backwards",
+			    p->f->name);
 		range = true;
 	} else {
 		b = a;
 	}
 	if (peek(p) == '/' && !range)
-		return fail(
-		    p, start, "a step needs a range: write %u-%u/...", a, p->f->max);
+		return fail(p, start, "a step needs a range: write %u-%u/...", a,
+		    p->f->max);
 	if (peek(p) == '/' && !read_step(p, &step))
 		return false;
 	for (; a <= b; a += step)
@@ -209,8 +209,8 @@ bool cron_parse(struct str s, struct cron *ret, struct err *err)
 	if (peek(&p) == '@')
 		return read_macro(&p, ret);
 	if (str_starts(s, STR("TZ=")) || str_starts(s, STR("CRON_TZ=")))
-		return fail(
-		    &p, 0, "a zone does not belong into the line: use 'timezone'");
+		return fail(&p, 0,
+		    "a zone does not belong into the line: use 'timezone'");
 	for (int k = 0; k < 5; k++) {
 		p.f = &fields[k];
 		if (!read_field(&p, &bits[k], &star[k], &stepped[k]))

@@ -68,8 +68,8 @@ static bool resolve_event(struct names *nm, const struct str *path, uint32_t n,
 	return true;
 }
 
-static const struct name_row *row_of(
-    const struct name_row *rows, uint32_t n, struct str name)
+static const struct name_row *row_of(const struct name_row *rows, uint32_t n,
+    struct str name)
 {
 	for (uint32_t i = 0; i < n; i++)
 		if (str_is(str_of(rows[i].name), name))
@@ -84,11 +84,11 @@ static void resolve_row(struct names *nm, const struct name_row *row,
 	*ret = (struct expr_ref){EXPR_VAR, row->input, 1};
 	nm->seen |= row->bit;
 	if (!(nm->allowed & row->bit))
-		names_tell(
-		    nm, path, 1, "'%s' can't be read in '%s'", row->name, nm->where);
+		names_tell(nm, path, 1, "'%s' can't be read in '%s'", row->name,
+		    nm->where);
 	else if (row->bit == NAME_MODEL && nm->no_model)
-		names_tell(
-		    nm, path, 1, "'%s' can't be known here: %s", row->name, nm->no_model);
+		names_tell(nm, path, 1, "'%s' can't be known here: %s", row->name,
+		    nm->no_model);
 	else if (row->bit == NAME_VARS)
 		check_vars(nm, path, n);
 	else if (row->bit == NAME_PARAMS)
@@ -99,8 +99,8 @@ static void resolve_row(struct names *nm, const struct name_row *row,
 		check_member(nm, row, path, n);
 }
 
-static bool resolve_rule(
-    void *ctx, const struct str *path, uint32_t n, struct expr_ref *ret)
+static bool resolve_rule(void *ctx, const struct str *path, uint32_t n,
+    struct expr_ref *ret)
 {
 	struct names *nm = ctx;
 	const struct name_row *row = row_of(rule_vars, G_N_ELEMENTS(rule_vars), path[0]);
@@ -129,8 +129,8 @@ static bool resolve_pipeline(void *ctx, const struct str *path, uint32_t n,
     struct expr_ref *ret)
 {
 	struct names *nm = ctx;
-	const struct name_row *row = row_of(
-	    pipeline_vars, G_N_ELEMENTS(pipeline_vars), path[0]);
+	const struct name_row *row = row_of(pipeline_vars, G_N_ELEMENTS(pipeline_vars),
+	    path[0]);
 
 	if (row)
 		resolve_row(nm, row, path, n, ret);
@@ -153,8 +153,8 @@ static void names_add(struct names *nm, struct str word, enum expr_type type)
 	nm->types[nm->env.names_n++] = type;
 }
 
-static void names_init(
-    struct names *nm, expr_resolve_f resolve, const struct name_row *rows, uint32_t n)
+static void names_init(struct names *nm, expr_resolve_f resolve,
+    const struct name_row *rows, uint32_t n)
 {
 	nm->env = (struct expr_env){
 		.resolve = resolve, .ctx = nm, .names = nm->words, .types = nm->types,

@@ -83,8 +83,8 @@ void check_member(struct names *nm, const struct name_row *row,
 
 	if (n < 2 || !row->members || names_in(path[1], row->members))
 		return;
-	d = names_tell(
-	    nm, path, 2, "'%s' has no member '%.*s'", row->name, STR_ARG(path[1]));
+	d = names_tell(nm, path, 2, "'%s' has no member '%.*s'", row->name,
+	    STR_ARG(path[1]));
 	near_in(nm, d, path[1], row->members);
 }
 
@@ -125,8 +125,8 @@ void check_params(struct names *nm, const struct str *path, uint32_t n)
 	}
 	if (n < 2)
 		return;
-	d = names_tell(
-	    nm, path, 2, "the pipeline has no parameter '%.*s'", STR_ARG(path[1]));
+	d = names_tell(nm, path, 2, "the pipeline has no parameter '%.*s'",
+	    STR_ARG(path[1]));
 	load_near(nm->ld, d, path[1], known, known_n);
 }
 
@@ -136,27 +136,27 @@ void check_step(struct names *nm, const struct str *path, uint32_t n)
 	struct diag *d;
 
 	if (n < 2) {
-		names_tell(
-		    nm, path, n, "steps are read one by one, as steps.NAME.outputs");
+		names_tell(nm, path, n,
+		    "steps are read one by one, as steps.NAME.outputs");
 		return;
 	}
 	while (i < nm->steps_n && !str_is(nm->steps[i], path[1]))
 		i++;
 	if (i == nm->steps_n) {
-		d = names_tell(
-		    nm, path, 2, "the pipeline has no step '%.*s'", STR_ARG(path[1]));
+		d = names_tell(nm, path, 2, "the pipeline has no step '%.*s'",
+		    STR_ARG(path[1]));
 		load_near(nm->ld, d, path[1], nm->steps, nm->steps_n);
 	} else if (nm->done && !nm->done[i]) {
-		d = names_tell(
-		    nm, path, 2, "this step does not wait for '%.*s'", STR_ARG(path[1]));
+		d = names_tell(nm, path, 2, "this step does not wait for '%.*s'",
+		    STR_ARG(path[1]));
 		if (d)
-			diag_hint(
-			    nm->ld->diags, d, "add '%.*s' to needs", STR_ARG(path[1]));
+			diag_hint(nm->ld->diags, d, "add '%.*s' to needs",
+			    STR_ARG(path[1]));
 	} else if (n >= 3 && str_is(path[2], STR("items"))) {
 		names_tell(nm, path, 3, "'items' is not available in this version");
 	} else if (n >= 3 && !names_in(path[2], STEP_FACT)) {
-		d = names_tell(
-		    nm, path, 3, "a step has no member '%.*s'", STR_ARG(path[2]));
+		d = names_tell(nm, path, 3, "a step has no member '%.*s'",
+		    STR_ARG(path[2]));
 		near_in(nm, d, path[2], STEP_FACT);
 	}
 }

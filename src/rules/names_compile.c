@@ -2,8 +2,8 @@
 #include "rules/names_check.h"
 #include "rules/tmpl_build.h"
 
-const struct prog *names_expr(
-    struct names *nm, const struct yaml *node, enum expr_type want)
+const struct prog *names_expr(struct names *nm, const struct yaml *node,
+    enum expr_type want)
 {
 	struct expr_source src = {0};
 

@@ -167,8 +167,8 @@ static void read_pattern(struct load *ld, const struct yaml *at, struct str patt
 	diags_free(own);
 }
 
-static bool read_bound(
-    struct load *ld, const struct yaml *y, const char *name, double *ret)
+static bool read_bound(struct load *ld, const struct yaml *y, const char *name,
+    double *ret)
 {
 	if (!y)
 		return false;

@@ -25,8 +25,8 @@ void pipeline_unref(struct pipeline *p)
 }
 
 /* A copy of the map where `key` has this text. */
-static const struct yaml *with_text(
-    struct load *ld, const struct yaml *map, const char *key, struct str text)
+static const struct yaml *with_text(struct load *ld, const struct yaml *map,
+    const char *key, struct str text)
 {
 	struct yaml *m = ARENA_NEW(ld->tree, struct yaml), *value, *name;
 	const struct yaml *old = yaml_get(map, str_of(key));
@@ -213,8 +213,8 @@ struct pipeline *pipeline_load(struct load *ld, const struct yaml *map, struct s
 	struct err err = {0};
 
 	if (!given || given->kind == YAML_SCALAR)
-		map = with_text(
-		    ld, map, "dir", join(ld, dir, given ? given->scalar : STR("")));
+		map = with_text(ld, map, "dir", join(ld, dir,
+		    given ? given->scalar : STR("")));
 	if (name.len)
 		map = with_text(ld, map, "name", name);
 	own.keep = ld->tree;
@@ -223,8 +223,8 @@ struct pipeline *pipeline_load(struct load *ld, const struct yaml *map, struct s
 		return NULL;
 	json = g_string_new(NULL);
 	load_text(map, json);
-	p = pipeline_restore(
-	    (struct str){json->str, (uint32_t)json->len}, ld->catalog, &err);
+	p = pipeline_restore((struct str){json->str, (uint32_t)json->len}, ld->catalog,
+	    &err);
 	if (!p)
 		BAD(ld, map, "the pipeline can't be written down: %s", err.msg);
 	g_string_free(json, true);

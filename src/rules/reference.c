@@ -38,8 +38,8 @@ static const struct {
 void rules_reference(GString *md)
 {
 	for (size_t i = 0; i < G_N_ELEMENTS(sections); i++) {
-		g_string_append_printf(
-		    md, "%s## %s\n\n", i ? "\n" : "", sections[i].title);
+		g_string_append_printf(md, "%s## %s\n\n", i ? "\n" : "",
+		    sections[i].title);
 		if (*sections[i].intro)
 			g_string_append_printf(md, "%s\n\n", sections[i].intro);
 		options_markdown(sections[i].rows, "", md);

@@ -169,8 +169,8 @@ static void read_dedupe(struct reading *rd)
 	}
 	options_read(dedupe_options, rd->k.dedupe, &k, rd->ld->tree, rd->ld->diags);
 	rd->r->dedupe_ms = k.for_ms;
-	rd->r->dedupe_key = rule_expr(
-	    rd, "dedupe.key", k.key, NAME_EVENT | NAME_KEY | NAME_VARS, EXPR_DYN);
+	rd->r->dedupe_key = rule_expr(rd, "dedupe.key", k.key,
+	    NAME_EVENT | NAME_KEY | NAME_VARS, EXPR_DYN);
 	rule_reads(rd, rd->r->dedupe_key);
 }
 

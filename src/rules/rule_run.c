@@ -135,8 +135,8 @@ static void read_params(struct reading *rd, const struct yaml *y)
 	tmpl_each_prog(t, read_field, rd);
 }
 
-static void check_given(
-    struct reading *rd, const struct yaml *at, const struct yaml *params)
+static void check_given(struct reading *rd, const struct yaml *at,
+    const struct yaml *params)
 {
 	const struct pipeline *p = rd->r->pipeline;
 
@@ -212,14 +212,14 @@ static const struct schedule *read_cron(struct reading *rd, const struct yaml *y
 		return s;
 	col = err.col ? err.col - 1 : 0;
 	diag_add(rd->ld->diags, SEV_ERROR,
-	    yaml_sub(
-		y, rd->ld->diags, MIN(col, y->scalar.len), col < y->scalar.len ? 1 : 0),
+	    yaml_sub(y, rd->ld->diags, MIN(col, y->scalar.len),
+	    col < y->scalar.len ? 1 : 0),
 	    "%s", err.msg);
 	return NULL;
 }
 
-static void hash_schedule(
-    struct rule *r, struct str cron, struct str zone, int64_t every_ms)
+static void hash_schedule(struct rule *r, struct str cron, struct str zone,
+    int64_t every_ms)
 {
 	GString *j = g_string_new(NULL);
 

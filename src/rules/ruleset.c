@@ -6,15 +6,11 @@
 #include "rules/ruleset.h"
 
 #include "base/check.h"
-#include "base/codec.h"
-#include "base/json.h"
 #include "base/zone.h"
 #include "rules/build.h"
 #include "rules/dispatch.h"
 #include "rules/pipeline_read.h"
 
-#define LAYOUT 1		/* part of the hash: a new meaning of the same text */
-#define PACK_VERSION 1
 #define RULES_MAX 100000
 
 struct ruleset_index {
@@ -142,8 +138,8 @@ static const struct yaml *with_defaults(struct build *b, const struct rule_file 
 	return m;
 }
 
-static void add_pipeline(
-    struct build *b, const struct rule_file *f, const struct yaml *map)
+static void add_pipeline(struct build *b, const struct rule_file *f,
+    const struct yaml *map)
 {
 	struct pipeline_entry *e = &b->pipelines[b->pipelines_n];
 	guint before;
@@ -151,8 +147,8 @@ static void add_pipeline(
 	if (!is_map(b, map, "pipeline"))
 		return;
 	*e = (struct pipeline_entry){.name = full_name(b, f, map, "pipeline"), .at = map};
-	before = GPOINTER_TO_UINT(
-	    e->name.len ? g_hash_table_lookup(b->by_name, e->name.p) : NULL);
+	before = GPOINTER_TO_UINT(e->name.len ? g_hash_table_lookup(b->by_name,
+	    e->name.p) : NULL);
 	if (before)
 		BAD(&b->ld, yaml_get(map, STR("name")),
 		    "there is a pipeline '%.*s' already, at %.*s", STR_ARG(e->name),
@@ -161,8 +157,8 @@ static void add_pipeline(
 	if (e->name.len && !before)
 		g_hash_table_insert(b->by_name, (gpointer)(uintptr_t)e->name.p,
 		    GUINT_TO_POINTER(b->pipelines_n));
-	e->pipeline = pipeline_load(
-	    &b->ld, with_defaults(b, f, map), e->name, f->text->dir);
+	e->pipeline = pipeline_load(&b->ld, with_defaults(b, f, map), e->name,
+	    f->text->dir);
 }
 
 static void read_pipelines(struct build *b)
@@ -267,7 +263,7 @@ static void share_aggregates(struct ruleset *rs)
 	g_hash_table_unref(all);
 }
 
-/* ---- formats, hash, the whole ---- */
+/* ---- formats, the whole ---- */
 
 /* The config has checked its maps with their places already. */
 static void build_formats(struct build *b)
@@ -283,73 +279,9 @@ static void build_formats(struct build *b)
 		const struct catalog_instance *in = &c->instances[i];
 
 		if (in->what == CATALOG_SOURCE)
-			rs->formats[in->id] = event_format_build(
-			    in->preset, in->map, rs->zones, b->ld.keep, b->ld.diags);
+			rs->formats[in->id] = event_format_build(in->preset, in->map,
+			    rs->zones, b->ld.keep, b->ld.diags);
 	}
-}
-
-static void pack(struct ruleset *rs, const struct rule_text *v, uint32_t n)
-{
-	GByteArray *out = g_byte_array_new();
-
-	put_u8(out, PACK_VERSION);
-	put_u64(out, n);
-	for (uint32_t i = 0; i < n; i++) {
-		put_str(out, v[i].bundle);
-		put_str(out, v[i].name);
-		put_str(out, v[i].dir);
-		put_str(out, v[i].bytes);
-	}
-	rs->packed = arena_str(
-	    rs->arena, (struct str){(const char *)out->data, out->len});
-	g_byte_array_unref(out);
-}
-
-bool ruleset_unpack(struct str packed, struct rule_text **ret, uint32_t *ret_n,
-    struct arena *arena)
-{
-	struct reader r = reader_of(packed);
-	uint8_t version = get_u8(&r);
-	uint64_t n = get_u64(&r);
-
-	if (version != PACK_VERSION || r.bad || n > packed.len)	/* >= 4 bytes each */
-		return false;
-	*ret = ARENA_ARRAY(arena, struct rule_text, n);
-	*ret_n = (uint32_t)n;
-	for (uint64_t i = 0; i < n; i++) {
-		(*ret)[i].bundle = get_str(&r);
-		(*ret)[i].name = get_str(&r);
-		(*ret)[i].dir = get_str(&r);
-		(*ret)[i].bytes = get_str(&r);
-	}
-	return reader_done(&r);
-}
-
-static void hash(struct ruleset *rs, const struct catalog *c)
-{
-	GString *s = g_string_new_len(rs->packed.p, rs->packed.len);
-
-	json_open(s, '{');
-	json_key(s, "layout"), json_i64(s, LAYOUT);
-	for (uint32_t i = 0; i < c->instances_n; i++) {
-		const struct catalog_instance *in = &c->instances[i];
-
-		if (in->what != CATALOG_SOURCE)
-			continue;
-		json_key_str(s, in->name);
-		json_open(s, '{');
-		json_key(s, "id"), json_i64(s, in->id);
-		json_key(s, "preset"), json_str(s, in->preset);
-		json_key(s, "map");
-		if (in->map)
-			load_canonical(in->map, s);
-		else
-			json_nil(s);
-		json_close(s, '}');
-	}
-	json_close(s, '}');
-	load_sha256((struct str){s->str, (uint32_t)s->len}, rs->hash);
-	g_string_free(s, true);
 }
 
 static struct ruleset *ruleset_new(void)
@@ -400,11 +332,11 @@ struct ruleset *ruleset_build(const struct rule_text *texts, uint32_t n,
 		return NULL;
 	}
 	for (uint32_t i = 0; i < rs->pipelines_n; i++)
-		g_hash_table_insert(
-		    rs->index->pipelines, &rs->pipelines[i]->name, rs->pipelines[i]);
+		g_hash_table_insert(rs->index->pipelines, &rs->pipelines[i]->name,
+		    rs->pipelines[i]);
 	rs->dispatch = dispatch_build(rs->rules, rs->rules_n, rs->arena);
-	pack(rs, texts, n);
-	hash(rs, catalog);
+	ruleset_pack(rs, texts, n);
+	ruleset_hash(rs, catalog);
 	return rs;
 }
 

@@ -33,8 +33,8 @@ struct schedule {
 	const struct zone *zone;
 };
 
-struct schedule *schedule_cron(
-    struct str text, const struct zone *zone, struct arena *arena, struct err *err)
+struct schedule *schedule_cron(struct str text, const struct zone *zone,
+    struct arena *arena, struct err *err)
 {
 	struct cron cron;
 	struct schedule *s;
@@ -213,8 +213,8 @@ void schedule_print(const struct schedule *s, GString *out)
 	g_string_append_printf(out, " (%.*s)", STR_ARG(zone_name(s->zone)));
 }
 
-static void print_note(
-    const struct schedule *s, int64_t minute, int64_t due, bool missing, GString *out)
+static void print_note(const struct schedule *s, int64_t minute, int64_t due,
+    bool missing, GString *out)
 {
 	int64_t then = local_minute(s, due);
 	struct civil d, t;

@@ -86,8 +86,8 @@ static void read_keys(struct steps *s, const struct yaml *steps)
 			BAD(s->ld, s->maps[i], "a step must be a map with a name");
 			continue;
 		}
-		options_read(
-		    step_options, s->maps[i], &s->keys[i], s->ld->tree, s->ld->diags);
+		options_read(step_options, s->maps[i], &s->keys[i], s->ld->tree,
+		    s->ld->diags);
 		read_name(s, i);
 	}
 	s->n = steps->n;
@@ -121,8 +121,8 @@ static void read_needs(struct steps *s)
 
 		if (!y)
 			continue;
-		s->dag[i].needs = ARENA_ARRAY(
-		    s->ld->tree, uint32_t, y->kind == YAML_SEQ ? y->n : 1);
+		s->dag[i].needs = ARENA_ARRAY(s->ld->tree, uint32_t,
+		    y->kind == YAML_SEQ ? y->n : 1);
 		if (y->kind != YAML_SEQ)
 			add_need(s, i, y);
 		for (uint32_t j = 0; y->kind == YAML_SEQ && j < y->n; j++)
@@ -195,8 +195,8 @@ static void read_command(struct names *nm, const struct yaml *y, struct step_spe
 
 	nm->where = "command";
 	if (y->kind != YAML_SEQ) {
-		d = BAD(
-		    nm->ld, y, "'command' must be a list: there is no shell to split it");
+		d = BAD(nm->ld, y,
+		    "'command' must be a list: there is no shell to split it");
 		diag_hint(nm->ld->diags, d, "write [sh, -c, '...'] if you want one");
 		return;
 	}

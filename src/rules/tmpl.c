@@ -6,8 +6,8 @@
 
 #include "rules/tmpl_build.h"
 
-static bool build_scalar(
-    const struct tmpl_build *b, const struct yaml *y, struct tmpl *ret)
+static bool build_scalar(const struct tmpl_build *b, const struct yaml *y,
+    struct tmpl *ret)
 {
 	struct str s = arena_str(b->arena, y->scalar);
 	struct expr_source src = {.text = s, .node = y, .at = y->at};
@@ -83,8 +83,8 @@ struct value tmpl_eval(const struct tmpl *t, struct eval *ev)
 	    : value_list_of(v, t->n, ev->arena);
 }
 
-void tmpl_each_prog(
-    const struct tmpl *t, void (*f)(void *, const struct prog *), void *ctx)
+void tmpl_each_prog(const struct tmpl *t, void (*f)(void *, const struct prog *),
+    void *ctx)
 {
 	if (t->kind == TMPL_PROG)
 		f(ctx, t->prog);

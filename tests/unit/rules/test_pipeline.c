@@ -183,8 +183,8 @@ static void params_are_filled_in_and_checked(void **state)
 	struct err err = {0};
 
 	(void)state;
-	assert_true(
-	    pipeline_params(p, map1("name", value_str(STR("abc"))), &v, arena, &err));
+	assert_true(pipeline_params(p, map1("name", value_str(STR("abc"))), &v, arena,
+	    &err));
 	assert_int_equal(v.map->n, 5);
 	assert_int_equal(value_member(v, STR("epochs"), arena).i, 5);
 	assert_int_equal(value_member(v, STR("since"), arena).tag, VALUE_NULL);
@@ -196,18 +196,18 @@ static void params_are_filled_in_and_checked(void **state)
 	    "pipeline 'spindle' has no parameter 'epoch', did you mean 'epochs'");
 	assert_false(pipeline_params(p, map1("name", value_int(1)), &v, arena, &err));
 	assert_string_equal(err.msg, "parameter 'name': expected string, found int");
-	assert_false(
-	    pipeline_params(p, map1("name", value_str(STR("abcdef"))), &v, arena, &err));
-	assert_string_equal(
-	    err.msg, "parameter 'name': length 6 is above the greatest, 5");
-	assert_false(
-	    pipeline_params(p, map1("name", value_str(STR("A"))), &v, arena, &err));
+	assert_false(pipeline_params(p, map1("name", value_str(STR("abcdef"))), &v, arena,
+	    &err));
+	assert_string_equal(err.msg,
+	    "parameter 'name': length 6 is above the greatest, 5");
+	assert_false(pipeline_params(p, map1("name", value_str(STR("A"))), &v, arena,
+	    &err));
 	assert_string_equal(err.msg, "parameter 'name': 'A' does not match '^[a-z]+$'");
 	/* a length is in code points */
-	assert_false(
-	    pipeline_params(p, map1("name", value_str(STR("äöüäö"))), &v, arena, &err));
-	assert_string_equal(
-	    err.msg, "parameter 'name': 'äöüäö' does not match '^[a-z]+$'");
+	assert_false(pipeline_params(p, map1("name", value_str(STR("äöüäö"))), &v, arena,
+	    &err));
+	assert_string_equal(err.msg,
+	    "parameter 'name': 'äöüäö' does not match '^[a-z]+$'");
 	assert_false(pipeline_params(p, value_int(3), &v, arena, &err));
 	assert_string_equal(err.msg, "parameters must be a map, found int");
 	pipeline_unref(p);
@@ -251,8 +251,8 @@ static void templates_evaluate(void **state)
 	struct err err = {0};
 
 	(void)state;
-	assert_true(pipeline_params(
-	    p, map1("name", value_str(STR("abc"))), &vars[PVAR_PARAMS], arena, &err));
+	assert_true(pipeline_params(p, map1("name", value_str(STR("abc"))),
+	    &vars[PVAR_PARAMS], arena, &err));
 	v = tmpl_eval(&p->steps[1].argv, &ev);
 	assert_int_equal(v.tag, VALUE_LIST);
 	assert_int_equal(v.list->n, 5);

@@ -39,8 +39,8 @@ static void check_path(const struct ruleset *rs, uint32_t slot, const char *expe
 
 	assert_true(slot < rs->plan.n);
 	for (uint32_t i = 0; i < rs->plan.v[slot].n; i++)
-		g_string_append_printf(
-		    s, "%s%.*s", i ? "." : "", STR_ARG(rs->plan.v[slot].seg[i]));
+		g_string_append_printf(s, "%s%.*s", i ? "." : "",
+		    STR_ARG(rs->plan.v[slot].seg[i]));
 	assert_string_equal(s->str, expect);
 	g_string_free(s, true);
 }
@@ -121,8 +121,8 @@ static void equal_definitions_have_equal_hashes(void **state)
 {
 #define RULE(name, on, sig) "  - {name: " name ", on: " on ", run: p,\n" \
 	"     when: v.avg > 1.0, signals: {v: " sig "}}\n"
-	struct ruleset *rs = build("vars: {k: 2}\nrules:\n" RULE(
-	    "a", "{type: t, key: data.m}", "{value: data.v, over: 1h}") RULE("b",
+	struct ruleset *rs = build("vars: {k: 2}\nrules:\n" RULE("a",
+	    "{type: t, key: data.m}", "{value: data.v, over: 1h}") RULE("b",
 	    "{key: data.m, type: t}", "{over: 60m, value: data.v}") RULE("c",
 	    "{type: t, key: data.m}", "{value: data.w, over: 1h}") RULE("d",
 	    "{type: t, key: data.n}", "{value: data.v, over: 1h}") RULE("e",
@@ -142,10 +142,10 @@ static void equal_definitions_have_equal_hashes(void **state)
 		if (i != 4)
 			assert_memory_not_equal(signal_of(rs, 0)->spec.hash,
 			    signal_of(rs, i)->spec.hash, 16);
-	assert_memory_not_equal(
-	    signal_of(rs, 7)->spec.hash, signal_of(other, 0)->spec.hash, 16);
-	assert_memory_equal(
-	    rs->rules[0].selectors[0].hash, rs->rules[1].selectors[0].hash, 16);
+	assert_memory_not_equal(signal_of(rs, 7)->spec.hash, signal_of(other,
+	    0)->spec.hash, 16);
+	assert_memory_equal(rs->rules[0].selectors[0].hash,
+	    rs->rules[1].selectors[0].hash, 16);
 	assert_memory_not_equal(rs->rules[0].hash, rs->rules[1].hash, 16);
 	assert_int_equal(signal_of(rs, 6)->spec.lateness_ms, 5000);
 	ruleset_unref(rs);
@@ -199,14 +199,14 @@ static void schedules_and_their_identity(void **state)
 
 	(void)state;
 	assert_memory_equal(rs->rules[0].schedule_hash, rs->rules[1].schedule_hash, 16);
-	assert_memory_not_equal(
-	    rs->rules[0].schedule_hash, rs->rules[2].schedule_hash, 16);
+	assert_memory_not_equal(rs->rules[0].schedule_hash, rs->rules[2].schedule_hash,
+	    16);
 	assert_int_equal(rs->rules[0].catch_up, CATCH_UP_LAST);
 	assert_int_equal(rs->rules[1].catch_up, CATCH_UP_ALL);
 	assert_int_equal(rs->rules[1].jitter_ms, 300000);
 	assert_int_equal(rs->rules[3].deadline_ms, 3600000);
-	assert_int_equal(
-	    schedule_next(rs->rules[2].schedule, 0), 17 * 3600000); /* 02:00 JST */
+	assert_int_equal(schedule_next(rs->rules[2].schedule, 0),
+	    17 * 3600000); /* 02:00 JST */
 	assert_int_equal(schedule_next(rs->rules[3].schedule, 0), 6 * 3600000);
 	ruleset_unref(rs);
 }
@@ -215,8 +215,8 @@ struct file {
 	const char	*bundle, *name, *bytes;
 };
 
-static struct ruleset *build_files(
-    const struct file *f, uint32_t n, const struct catalog *c, GString *msg)
+static struct ruleset *build_files(const struct file *f, uint32_t n,
+    const struct catalog *c, GString *msg)
 {
 	struct rule_text *v = g_new0(struct rule_text, n);
 	struct text *shown = g_new0(struct text, n);
@@ -305,8 +305,8 @@ static void errors_of_all_files_are_told(void **state)
 
 	(void)state;
 	assert_null(build_files(files, 3, fixture_catalog(), msg));
-	assert_non_null(
-	    strstr(msg->str, "rules/a.yaml:1:31: error: there is no pipeline 'nix'"));
+	assert_non_null(strstr(msg->str,
+	    "rules/a.yaml:1:31: error: there is no pipeline 'nix'"));
 	assert_non_null(strstr(msg->str, "rules/b.yaml:"));
 	assert_non_null(strstr(msg->str, "rules/c.yaml:1:34: error: unknown key 'fro'"));
 	g_string_free(msg, true);
@@ -363,8 +363,8 @@ static void packing_keeps_the_texts_and_the_hash(void **state)
 	assert_memory_not_equal(rs->hash, other->hash, 32);
 	/* no such blob: cut off, another version, nothing */
 	for (uint32_t i = 0; i < rs->packed.len; i++)
-		assert_false(
-		    ruleset_unpack((struct str){rs->packed.p, i}, &v, &n, arena));
+		assert_false(ruleset_unpack((struct str){rs->packed.p, i}, &v, &n,
+		    arena));
 	assert_false(ruleset_unpack(STR("\x09\x01"), &v, &n, arena));
 	diags_free(diags);
 	ruleset_unref(rs);
@@ -446,8 +446,7 @@ static void schema_and_reference_come_from_the_tables(void **state)
 	rules_schema(s);
 	schema = json_loads(s->str, 0, NULL);
 	assert_non_null(schema);
-	rule = json_object_get(
-	    json_object_get(
+	rule = json_object_get(json_object_get(
 		json_object_get(json_object_get(schema, "properties"), "rules"), "items"),
 	    "properties");
 	assert_non_null(json_object_get(rule, "keep_firing_for"));

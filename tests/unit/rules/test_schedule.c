@@ -236,18 +236,18 @@ static void restricted_days_are_either_or(void **state)
 {
 	(void)state;
 	/* the 13th or a Friday: crontab(5); 2026-02-06 is a Friday */
-	check_next(
-	    "0 0 13 * 5", "UTC", "2026-02-01T00:00:00Z", "2026-02-06T00:00:00.000Z");
-	check_next(
-	    "0 0 13 * 5", "UTC", "2026-03-06T00:00:00Z", "2026-03-13T00:00:00.000Z");
-	check_next(
-	    "0 0 14 * 5", "UTC", "2026-03-13T00:00:00Z", "2026-03-14T00:00:00.000Z");
+	check_next("0 0 13 * 5", "UTC", "2026-02-01T00:00:00Z",
+	    "2026-02-06T00:00:00.000Z");
+	check_next("0 0 13 * 5", "UTC", "2026-03-06T00:00:00Z",
+	    "2026-03-13T00:00:00.000Z");
+	check_next("0 0 14 * 5", "UTC", "2026-03-13T00:00:00Z",
+	    "2026-03-14T00:00:00.000Z");
 	/* one field with '*': both must hold; 2026-03-02 is the first Monday on an even
 	 * day */
-	check_next(
-	    "0 0 */2 * 1", "UTC", "2026-03-02T00:00:00Z", "2026-03-09T00:00:00.000Z");
-	check_next(
-	    "0 0 * * 7", "UTC", "2026-03-02T00:00:00Z", "2026-03-08T00:00:00.000Z");
+	check_next("0 0 */2 * 1", "UTC", "2026-03-02T00:00:00Z",
+	    "2026-03-09T00:00:00.000Z");
+	check_next("0 0 * * 7", "UTC", "2026-03-02T00:00:00Z",
+	    "2026-03-08T00:00:00.000Z");
 }
 
 static void names_macros_and_rare_dates(void **state)
@@ -255,16 +255,16 @@ static void names_macros_and_rare_dates(void **state)
 	(void)state;
 	check_next("0 9 * jan,JUL mon-fri", "UTC", "2026-02-01T00:00:00Z",
 	    "2026-07-01T09:00:00.000Z");
-	check_next(
-	    "0 0 29 2 *", "UTC", "2026-03-01T00:00:00Z", "2028-02-29T00:00:00.000Z");
-	check_next(
-	    "0 0 29 2 *", "UTC", "2096-03-01T00:00:00Z", "2104-02-29T00:00:00.000Z");
+	check_next("0 0 29 2 *", "UTC", "2026-03-01T00:00:00Z",
+	    "2028-02-29T00:00:00.000Z");
+	check_next("0 0 29 2 *", "UTC", "2096-03-01T00:00:00Z",
+	    "2104-02-29T00:00:00.000Z");
 	check_next("@weekly", "UTC", "2026-03-02T00:00:00Z", "2026-03-08T00:00:00.000Z");
 	check_next("@yearly", "UTC", "2026-03-02T00:00:00Z", "2027-01-01T00:00:00.000Z");
-	check_next(
-	    "  5   4 *  * *", "UTC", "2026-03-02T05:00:00Z", "2026-03-03T04:05:00.000Z");
-	assert_int_equal(
-	    schedule_prev(cron("0 0 29 2 *", "UTC"), at("2104-02-29T00:00:00Z")),
+	check_next("  5   4 *  * *", "UTC", "2026-03-02T05:00:00Z",
+	    "2026-03-03T04:05:00.000Z");
+	assert_int_equal(schedule_prev(cron("0 0 29 2 *", "UTC"),
+	    at("2104-02-29T00:00:00Z")),
 	    at("2096-02-29T00:00:00Z"));
 }
 
@@ -273,12 +273,12 @@ static void every_counts_from_the_epoch(void **state)
 	struct schedule *s = schedule_every(6 * 3600000, arena);
 
 	(void)state;
-	assert_int_equal(
-	    schedule_next(s, at("2026-03-01T05:59:59.999Z")), at("2026-03-01T06:00:00Z"));
-	assert_int_equal(
-	    schedule_next(s, at("2026-03-01T06:00:00Z")), at("2026-03-01T12:00:00Z"));
-	assert_int_equal(
-	    schedule_prev(s, at("2026-03-01T06:00:00Z")), at("2026-03-01T00:00:00Z"));
+	assert_int_equal(schedule_next(s, at("2026-03-01T05:59:59.999Z")),
+	    at("2026-03-01T06:00:00Z"));
+	assert_int_equal(schedule_next(s, at("2026-03-01T06:00:00Z")),
+	    at("2026-03-01T12:00:00Z"));
+	assert_int_equal(schedule_prev(s, at("2026-03-01T06:00:00Z")),
+	    at("2026-03-01T00:00:00Z"));
 	assert_int_equal(schedule_next(s, -1), 0);
 	assert_int_equal(schedule_prev(s, 0), -6 * 3600000);
 }
@@ -287,8 +287,8 @@ static void check_error(const char *line, unsigned col, const char *msg)
 {
 	struct err err = {0};
 
-	assert_null(
-	    schedule_cron(str_of(line), zones_get(zones, STR("UTC"), NULL), arena, &err));
+	assert_null(schedule_cron(str_of(line), zones_get(zones, STR("UTC"), NULL), arena,
+	    &err));
 	assert_string_equal(err.msg, msg);
 	assert_int_equal(err.col, col);
 }
