@@ -37,6 +37,7 @@
 #define HANDSHAKE_MS	10000
 #define STEADY_MS	5000	/* a connection that held so long clears the backoff */
 #define MISC_MS		1000
+#define SYSTEM_CERTS	"/etc/ssl/certs"	/* hashed, as ca-certificates leaves it */
 #define FRUITLESS_MAX	4	/* reads without a packet and without EAGAIN, in a row */
 
 enum mqtt_state { MQTT_IDLE = 1, MQTT_CONNECTING, MQTT_HANDSHAKE, MQTT_UP };
@@ -55,6 +56,7 @@ struct mqtt {
 	bool		 session;	/* and that the broker knows us */
 	int		 reason;	/* of a CONNACK that said no; 0: none came */
 	uint32_t	 messages;	/* handed over on this connection */
+	char		 trouble[160];	/* what the library said about its last error */
 	GHashTable	*asked;		/* packet id -> filter, SUBSCRIBEs under way */
 	char		*refused;
 	int64_t		 backoff_ms, up_ms;
@@ -109,13 +111,20 @@ static void on_suback(struct mosquitto *client, void *ctx, int mid, int n,
 		m->host.on_subscribed(m->host.ctx, m->refused);
 }
 
+/* The only place where OpenSSL's reason comes out. */
+static void on_log(struct mosquitto *client, void *ctx, int level, const char *text)
+{
+	struct mqtt *m = ctx;
+
+	(void)client;
+	if (level == MOSQ_LOG_ERR)
+		g_strlcpy(m->trouble, text, sizeof(m->trouble));
+}
+
 static int set_tls(struct mosquitto *client, const struct mqtt_settings *set)
 {
-	int rc;
-
-	if (!set->ca && (rc = mosquitto_int_option(client, MOSQ_OPT_TLS_USE_OS_CERTS, 1)))
-		return rc;
-	return mosquitto_tls_set(client, set->ca, NULL, set->cert, set->key, NULL);
+	return mosquitto_tls_set(client, set->ca, set->ca ? NULL : SYSTEM_CERTS, set->cert,
+	    set->key, NULL);
 }
 
 /* libmosquitto has no asynchronous connect with properties, but keeps those of the
@@ -169,6 +178,7 @@ static void *connect_run(void *arg)
 	rc = client_start(job);
 	if (rc) {
 		g_strlcpy(job->why, rc == MOSQ_ERR_ERRNO ? g_strerror(errno)
+		    : rc == MOSQ_ERR_INVAL ? "the file of ca, cert or key cannot be read"
 		    : mosquitto_strerror(rc), sizeof(job->why));
 		mosquitto_destroy(job->client);
 		job->client = NULL;
@@ -224,8 +234,14 @@ static void lost(struct mqtt *m, const char *why)
 
 static void lost_rc(struct mqtt *m, int rc)
 {
-	lost(m, m->reason ? mosquitto_reason_string(m->reason)
-	    : rc == MOSQ_ERR_ERRNO ? g_strerror(errno) : mosquitto_strerror(rc));
+	const char *why = rc == MOSQ_ERR_ERRNO ? g_strerror(errno) : mosquitto_strerror(rc);
+
+	if (m->reason)
+		why = m->version == MQTT_PROTOCOL_V5 ? mosquitto_reason_string(m->reason)
+		    : mosquitto_connack_string(m->reason);
+	else if (rc == MOSQ_ERR_TLS && m->trouble[0])
+		why = m->trouble;
+	lost(m, why);
 }
 
 /* Writes what is queued; false: the connection is lost. */
@@ -309,6 +325,8 @@ static void on_connected(void *ctx, void *ret)
 		m->accepted = m->session = m->gated = false;
 		m->reason = 0;
 		m->messages = 0;
+		m->trouble[0] = '\0';
+		mosquitto_log_callback_set(m->client, on_log);
 		mosquitto_connect_v5_callback_set(m->client, on_connect);
 		mosquitto_message_v5_callback_set(m->client, on_message);
 		mosquitto_subscribe_v5_callback_set(m->client, on_suback);

@@ -25,33 +25,20 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "io/clock.h"
-#include "io/kafka.h"
 #include "io/log.h"
 #include "io/loop.h"
+#include "source/kafka_parts.h"
 #include "source/kafka_settings.h"
 
 #define BACKOFF_MIN_MS	500
-#define BACKOFF_MAX_MS	10000
+#define BACKOFF_MAX_MS	5000
 #define IDLE_MS		60000	/* a partition without messages so long is idle */
 #define IDLE_STEP_MS	5000
 #define REPORT_MS	5000
 #define HEADERS_MAX	64
-#define CLUSTER_PART	"@cluster"	/* no topic can be called so */
 
 enum kafka_state { KAFKA_ASKING = 1, KAFKA_STORING, KAFKA_READING };
 
-struct part {
-	char		*name;		/* "topic/partition" */
-	char		*topic;
-	int32_t		 partition;
-	const rd_kafka_topic_t *rkt;	/* of this handle, once a message came */
-	int64_t		 next;		/* offset that is read next */
-	int64_t		 stored;	/* `next` as of the last cut; -1: never */
-	int64_t		 eof;		/* end met, beyond markers that are no messages */
-	int64_t		 end;		/* end at the last connect */
-	int64_t		 last_ms;	/* boot time of the last message; 0: none */
-	bool		 wanted, behind, stopped, hole_told, idle;
-};
 struct source_kafka {
 	struct source	 base;		/* first */
 	struct source_host host;
@@ -61,13 +48,8 @@ struct source_kafka {
 	struct io_watch	*timer;		/* next survey */
 	struct io_watch	*idle_timer;
 	int64_t		 backoff_ms;
-	GPtrArray	*parts;		/* of struct part, in order of discovery */
-	GHashTable	*absent;	/* topics that were missing once: they start at 0 */
-	struct part	*last;		/* of the last message */
-	char		*cluster;	/* id that the positions belong to */
-	bool		 cluster_dirty, absent_dirty;
+	struct parts	 parts;
 	bool		 started, up, caught_up, say_caught_up, paused, cut_done;
-	uint32_t	 behind;	/* partitions that have not reached `end` */
 	rd_kafka_message_t **held;	/* lent */
 	uint32_t	 held_n, held_cap;
 	struct arena	*arena;		/* headers of what is lent */
@@ -83,46 +65,6 @@ static struct source_kafka *kafka_of(void *p)
 
 	CHECK(s->base.magic == SOURCE_MAGIC && s->base.impl == &source_kafka);
 	return s;
-}
-
-static void part_free(void *p)
-{
-	struct part *part = p;
-
-	g_free(part->name);
-	g_free(part->topic);
-	g_free(part);
-}
-
-static struct part *part_at(struct source_kafka *s, uint32_t i)
-{
-	return g_ptr_array_index(s->parts, i);
-}
-
-static struct part *part_find(struct source_kafka *s, const char *topic, int32_t partition)
-{
-	for (uint32_t i = 0; i < s->parts->len; i++) {
-		struct part *p = part_at(s, i);
-
-		if (p->partition == partition && strcmp(p->topic, topic) == 0)
-			return p;
-	}
-	return NULL;
-}
-
-static struct part *part_add(struct source_kafka *s, const char *topic, int32_t partition,
-    int64_t next)
-{
-	struct part *p = g_new0(struct part, 1);
-
-	p->name = g_strdup_printf("%s/%" PRId32, topic, partition);
-	p->topic = g_strdup(topic);
-	p->partition = partition;
-	p->next = next;
-	p->stored = -1;
-	p->wanted = kafka_partition_wanted(&s->options->partitions, partition);
-	g_ptr_array_add(s->parts, p);
-	return p;
 }
 
 static void say(struct source_kafka *s, enum source_state state)
@@ -170,28 +112,6 @@ static void survey(struct source_kafka *s)
 	g_strfreev(names);
 }
 
-/* How far behind the broker's end; sets who has to catch up. */
-static void measure(struct source_kafka *s)
-{
-	s->behind = 0;
-	for (uint32_t i = 0; i < s->parts->len; i++) {
-		struct part *p = part_at(s, i);
-
-		p->behind = p->wanted && !p->stopped && MAX(p->next, p->eof) < p->end;
-		s->behind += p->behind;
-	}
-	s->caught_up = false;
-	s->say_caught_up = s->behind == 0;
-}
-
-static void part_reached(struct source_kafka *s, struct part *p)
-{
-	if (!p->behind || MAX(p->next, p->eof) < p->end)
-		return;
-	p->behind = false;
-	s->say_caught_up = --s->behind == 0;
-}
-
 /* The brokers answer.  Said again after a new handle, when it was up all the time: there
  * is more to catch up with, and positions to be committed. */
 static void up(struct source_kafka *s)
@@ -206,7 +126,9 @@ static void up(struct source_kafka *s)
 	}
 	s->up = s->started = true;
 	say(s, SOURCE_UP);
-	measure(s);
+	parts_measure(&s->parts);
+	s->caught_up = false;
+	s->say_caught_up = s->parts.behind == 0;
 	/* CAUGHT_UP is said at the end of a turn: let there be one. */
 	if (s->say_caught_up)
 		s->host.on_ready(s->host.ctx, &s->base);
@@ -251,11 +173,7 @@ static void reopen(struct source_kafka *s)
 	kafka_close(s->handle);
 	s->handle = NULL;
 	s->state = KAFKA_ASKING;
-	s->last = NULL;
-	for (uint32_t i = 0; i < s->parts->len; i++) {
-		part_at(s, i)->rkt = NULL;
-		part_at(s, i)->eof = 0;
-	}
+	parts_detach(&s->parts);
 	if (!kafka_settings_build(s->options, s->base.name, &s->host, &v, &n, &err)) {
 		down(s, err.msg);
 		survey_later(s, true);
@@ -282,8 +200,8 @@ static void on_idle_timer(void *ctx)
 	struct source_kafka *s = ctx;
 	int64_t now = clock_read().boot_ms;
 
-	for (uint32_t i = 0; s->caught_up && !s->paused && i < s->parts->len; i++) {
-		struct part *p = part_at(s, i);
+	for (uint32_t i = 0; s->caught_up && !s->paused && i < s->parts.v->len; i++) {
+		struct part *p = parts_at(&s->parts, i);
 
 		if (p->idle || p->last_ms == 0 || now - p->last_ms < IDLE_MS)
 			continue;
@@ -293,45 +211,19 @@ static void on_idle_timer(void *ctx)
 	io_watch_after(s->idle_timer, IDLE_STEP_MS);
 }
 
-/* Another cluster has other offsets: what is stored says nothing about it. */
-static void cluster_set(struct source_kafka *s, const char *id)
-{
-	if (!id || g_strcmp0(id, s->cluster) == 0)
-		return;
-	if (s->cluster && s->parts->len > 0) {
-		log_error("source %.*s: this is another cluster (%s, was %s): its topics "
-		    "begin as if used for the first time", STR_ARG(s->base.name), id, s->cluster);
-		s->gaps++;
-		g_ptr_array_set_size(s->parts, 0);
-		g_hash_table_remove_all(s->absent);
-		s->last = NULL;
-	}
-	g_free(s->cluster);
-	s->cluster = g_strdup(id);
-	s->cluster_dirty = true;
-}
-
-static bool topic_known(struct source_kafka *s, const char *topic)
-{
-	for (uint32_t i = 0; i < s->parts->len; i++)
-		if (strcmp(part_at(s, i)->topic, topic) == 0)
-			return true;
-	return g_hash_table_contains(s->absent, topic);
-}
-
 /* Gives positions to the partitions that have none; true if there was one. */
 static bool topic_place(struct source_kafka *s, const struct kafka_topic *t)
 {
-	bool known = topic_known(s, t->name), added = false;
+	bool known = parts_know(&s->parts, t->name), added = false;
 
 	for (int32_t i = 0; i < t->n; i++) {
-		struct part *p = part_find(s, t->name, i);
+		struct part *p = parts_find(&s->parts, t->name, i);
 		int64_t from;
 
 		if (!p) {
 			/* The first message that is still there: 0 in a new partition. */
 			from = known || s->options->start == START_BEGIN ? t->low[i] : t->high[i];
-			p = part_add(s, t->name, i, from);
+			p = parts_add(&s->parts, t->name, i, from);
 			if (known && from > 0) {
 				log_warn("source %.*s: %s is new here, but its first %" PRId64
 				    " messages are gone", STR_ARG(s->base.name), p->name, from);
@@ -342,8 +234,8 @@ static bool topic_place(struct source_kafka *s, const struct kafka_topic *t)
 		p->end = t->high[i];
 	}
 	if (t->missing && !known) {
-		g_hash_table_add(s->absent, g_strdup(t->name));
-		s->absent_dirty = added = true;
+		parts_miss(&s->parts, t->name);
+		added = true;
 		log_warn("source %.*s: topic '%s' does not exist yet", STR_ARG(s->base.name),
 		    t->name);
 	}
@@ -354,25 +246,17 @@ static bool topic_grew(struct source_kafka *s, const struct kafka_topic *t)
 {
 	for (int32_t i = 0; i < t->n; i++)
 		if (kafka_partition_wanted(&s->options->partitions, i) &&
-		    !part_find(s, t->name, i))
+		    !parts_find(&s->parts, t->name, i))
 			return true;
 	return false;
 }
 
 static void assign(struct source_kafka *s)
 {
-	rd_kafka_topic_partition_list_t *list =
-	    rd_kafka_topic_partition_list_new((int)s->parts->len);
+	rd_kafka_topic_partition_list_t *list = parts_list(&s->parts, false);
 	struct err err = { 0 };
 	bool ok;
 
-	for (uint32_t i = 0; i < s->parts->len; i++) {
-		struct part *p = part_at(s, i);
-
-		if (p->wanted && !p->stopped)
-			rd_kafka_topic_partition_list_add(list, p->topic, p->partition)
-			    ->offset = p->next;
-	}
 	ok = kafka_assign(s->handle, list, &err);
 	rd_kafka_topic_partition_list_destroy(list);
 	if (!ok) {
@@ -399,11 +283,16 @@ static void on_survey(void *ctx, const struct kafka_survey *found)
 		return;
 	}
 	if (s->state == KAFKA_ASKING) {
-		cluster_set(s, found->cluster);
+		if (parts_set_cluster(&s->parts, found->cluster)) {
+			log_error("source %.*s: this is another cluster (%s): its topics begin "
+			    "as if used for the first time", STR_ARG(s->base.name),
+			    found->cluster);
+			s->gaps++;
+		}
 		for (uint32_t i = 0; i < found->n; i++)
 			added = topic_place(s, &found->topics[i]) || added;
 		up(s);
-		if (added || s->cluster_dirty) {
+		if (added || s->parts.cluster_dirty) {
 			s->state = KAFKA_STORING;
 			s->cut_done = false;
 		} else {
@@ -416,7 +305,7 @@ static void on_survey(void *ctx, const struct kafka_survey *found)
 
 		grew = grew || topic_grew(s, t);
 		for (int32_t j = 0; j < t->n && t->high; j++) {
-			struct part *p = part_find(s, t->name, j);
+			struct part *p = parts_find(&s->parts, t->name, j);
 
 			if (p)
 				p->end = t->high[j];
@@ -451,8 +340,7 @@ static struct source *kafka_source_open(const struct source_host *host, struct s
 		.journal = (enum journal_mode)s->options->common.journal,
 		.payload_max = (uint32_t)s->options->common.payload,
 	};
-	s->parts = g_ptr_array_new_with_free_func(part_free);
-	s->absent = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	parts_init(&s->parts, options);
 	s->arena = arena_new(0);
 	s->timer = loop_timer(host->loop, on_timer, s);
 	s->idle_timer = loop_timer(host->loop, on_idle_timer, s);
@@ -462,29 +350,7 @@ static struct source *kafka_source_open(const struct source_host *host, struct s
 
 static void kafka_source_resume(struct source *source, struct str part, struct str position)
 {
-	struct source_kafka *s = kafka_of(source);
-	const char *slash = part.len ? memrchr(part.p, '/', part.len) : NULL;
-	char number[24], *topic;
-	struct part *p;
-
-	if (str_is(part, STR(CLUSTER_PART))) {
-		g_free(s->cluster);
-		s->cluster = g_strndup(position.p, position.len);
-		return;
-	}
-	if (!slash) {
-		g_hash_table_add(s->absent, g_strndup(part.p, part.len));
-		return;
-	}
-	topic = g_strndup(part.p, (gsize)(slash - part.p));
-	snprintf(number, sizeof(number), "%.*s", (int)(part.p + part.len - slash - 1),
-	    slash + 1);
-	p = part_add(s, topic, (int32_t)g_ascii_strtoll(number, NULL, 10), 0);
-	snprintf(number, sizeof(number), "%.*s", STR_ARG(position));
-	p->next = p->stored = g_ascii_strtoll(number, NULL, 10);
-	g_free(topic);
-	/* A topic that is not configured any more keeps its stored position. */
-	p->wanted = p->wanted && kafka_topic_wanted(s->options, p->topic);
+	parts_resume(&kafka_of(source)->parts, part, position);
 }
 
 static void kafka_source_start(struct source *source)
@@ -495,34 +361,11 @@ static void kafka_source_start(struct source *source)
 	on_idle_timer(s);
 }
 
-/* The partition of a message; most follow one of the same. */
-static struct part *part_of(struct source_kafka *s, const rd_kafka_message_t *m)
-{
-	struct part *p = s->last;
-
-	if (p && p->rkt == m->rkt && p->partition == m->partition)
-		return p;
-	if (!m->rkt)
-		return NULL;
-	for (uint32_t i = 0; i < s->parts->len; i++) {
-		p = part_at(s, i);
-		if (p->rkt == m->rkt && p->partition == m->partition)
-			return s->last = p;
-	}
-	p = part_find(s, rd_kafka_topic_name(m->rkt), m->partition);
-	if (p)
-		p->rkt = m->rkt;
-	return s->last = p;
-}
-
 static void part_stop(struct source_kafka *s, struct part *p)
 {
 	p->stopped = true;
 	s->gaps++;
-	if (p->behind) {
-		p->behind = false;
-		s->say_caught_up = --s->behind == 0;
-	}
+	s->say_caught_up |= parts_reached(&s->parts, p);
 	snprintf(s->detail, sizeof(s->detail), "stopped at %s: offset %" PRId64
 	    " is not in the log any more", p->name, p->next);
 	log_error("source %.*s: %s: messages are lost unless the topic is restored; the "
@@ -532,11 +375,11 @@ static void part_stop(struct source_kafka *s, struct part *p)
 
 static void take_error(struct source_kafka *s, const rd_kafka_message_t *m)
 {
-	struct part *p = part_of(s, m);
+	struct part *p = parts_of(&s->parts, m);
 
 	if (p && m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
 		p->eof = m->offset;
-		part_reached(s, p);
+		s->say_caught_up |= parts_reached(&s->parts, p);
 	} else if (p && (m->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
 	    m->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE)) {
 		if (!p->stopped)
@@ -565,7 +408,7 @@ static bool take_offset(struct source_kafka *s, struct part *p, int64_t offset)
 	p->next = offset + 1;
 	p->last_ms = s->now_ms;
 	p->idle = false;
-	part_reached(s, p);
+	s->say_caught_up |= parts_reached(&s->parts, p);
 	return true;
 }
 
@@ -603,7 +446,7 @@ static bool take(struct source_kafka *s, rd_kafka_message_t *m, struct message *
 		take_error(s, m);
 		return false;
 	}
-	p = part_of(s, m);
+	p = parts_of(&s->parts, m);
 	if (!p || p->stopped || !take_offset(s, p, m->offset))
 		return false;
 	*out = (struct message){
@@ -615,6 +458,8 @@ static bool take(struct source_kafka *s, rd_kafka_message_t *m, struct message *
 	if (type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE)
 		out->time_ms = clock_read().wall_ms;
 	take_headers(s, m, out);
+	if (!s->up)
+		io_watch_after(s->timer, 0);	/* who sends is there: ask, and say so */
 	return true;
 }
 
@@ -663,27 +508,8 @@ static void kafka_source_release(struct source *source)
 static void kafka_source_cut(struct source *source, source_cut_f f, void *ctx)
 {
 	struct source_kafka *s = kafka_of(source);
-	GHashTableIter it;
-	void *topic;
-	char number[24];
 
-	if (s->cluster_dirty)
-		f(ctx, STR(CLUSTER_PART), str_of(s->cluster));
-	if (s->absent_dirty) {
-		g_hash_table_iter_init(&it, s->absent);
-		while (g_hash_table_iter_next(&it, &topic, NULL))
-			f(ctx, str_of(topic), STR("absent"));
-	}
-	s->cluster_dirty = s->absent_dirty = false;
-	for (uint32_t i = 0; i < s->parts->len; i++) {
-		struct part *p = part_at(s, i);
-
-		if (p->next == p->stored)
-			continue;
-		snprintf(number, sizeof(number), "%" PRId64, p->next);
-		f(ctx, str_of(p->name), str_of(number));
-		p->stored = p->next;
-	}
+	parts_cut(&s->parts, f, ctx);
 	s->cut_done = true;
 }
 
@@ -695,14 +521,7 @@ static void report(struct source_kafka *s, int64_t now)
 	if (s->options->lag_group.len == 0 || now - s->reported_ms < REPORT_MS)
 		return;
 	s->reported_ms = now;
-	list = rd_kafka_topic_partition_list_new((int)s->parts->len);
-	for (uint32_t i = 0; i < s->parts->len; i++) {
-		struct part *p = part_at(s, i);
-
-		if (p->wanted)
-			rd_kafka_topic_partition_list_add(list, p->topic, p->partition)
-			    ->offset = p->stored;
-	}
+	list = parts_list(&s->parts, true);
 	kafka_report(s->handle, list);
 	rd_kafka_topic_partition_list_destroy(list);
 }
@@ -739,16 +558,8 @@ static void kafka_source_status(const struct source *source, struct source_statu
 
 	*out = (struct source_status){
 		.connected = s->up, .reconnects = s->reconnects, .gaps = s->gaps,
-		.repeats = s->repeats, .lag = s->handle ? 0 : -1,
+		.repeats = s->repeats, .lag = s->handle ? parts_lag(&s->parts, s->handle) : -1,
 	};
-	for (uint32_t i = 0; i < s->parts->len && out->lag >= 0; i++) {
-		const struct part *p = g_ptr_array_index(s->parts, i);
-		int64_t high = p->wanted ? kafka_high(s->handle, p->topic, p->partition) : -1;
-
-		high = MAX(high, p->end);
-		if (p->wanted)
-			out->lag += MAX(0, high - MAX(p->next, p->eof));
-	}
 	g_strlcpy(out->detail, s->detail, sizeof(out->detail));
 }
 
@@ -760,11 +571,9 @@ static void kafka_source_close(struct source *source)
 	kafka_close(s->handle);
 	io_watch_free(s->timer);
 	io_watch_free(s->idle_timer);
-	g_ptr_array_free(s->parts, true);
-	g_hash_table_destroy(s->absent);
+	parts_fini(&s->parts);
 	arena_free(s->arena);
 	g_free(s->held);
-	g_free(s->cluster);
 	g_free((char *)(uintptr_t)s->base.name.p);
 	g_free(s);
 }
