@@ -48,7 +48,7 @@ static uint32_t put(struct compiler *c, enum opcode op, uint32_t dst, uint32_t a
 	    sizeof(*code->v));
 	code->pos = arena_grow(c->f->arena, code->pos, code->n, &c->pos_cap,
 	    sizeof(*code->pos));
-	CHECK(code->v && code->pos);
+	CHECK(code->v && code->pos && dst <= UINT8_MAX && a <= UINT16_MAX);
 	code->v[code->n] = (struct insn){ (uint8_t)op, (uint8_t)dst, (uint16_t)a, b };
 	code->pos[code->n] = n->at;
 	return code->n++;

@@ -13,7 +13,7 @@
 #include "expr/parse.h"
 #include "expr/utf8.h"
 
-#define TEXT_MAX 16384
+#define SOURCE_MAX 16384
 #define COST_DEFAULT 100000
 #define ITERATIONS_DEFAULT 10000
 
@@ -120,9 +120,9 @@ static bool acceptable(struct front *f)
 {
 	struct str s = f->src->text;
 
-	if (s.len > TEXT_MAX)
+	if (s.len > SOURCE_MAX)
 		front_error(f, 0, 1, NULL, "expression too long: %u bytes (limit %d)",
-		    s.len, TEXT_MAX);
+		    s.len, SOURCE_MAX);
 	else if (!utf8_valid(s))
 		front_error(f, 0, s.len, NULL, "expression is not UTF-8");
 	return f->errors == 0;

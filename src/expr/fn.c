@@ -127,6 +127,10 @@ struct value machine_string(struct machine *m, GString *text)
 {
 	struct str s = { NULL, 0 };
 
+	if (text->len > TEXT_MAX) {
+		g_string_free(text, TRUE);
+		return value_fail_cost("text too long (over 64 KiB)");
+	}
 	if (machine_charge(m, (int64_t)text->len / 10))
 		s = arena_str(m->arena, (struct str){ text->str, (uint32_t)text->len });
 	g_string_free(text, TRUE);

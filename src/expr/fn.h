@@ -57,7 +57,8 @@ struct value fn_refuse(struct machine *, const char *name, enum fn_style,
 /* Charges; false past the limit, when the function returns value_fail_cost(). */
 bool machine_charge(struct machine *, int64_t cost);
 #define LIMIT_COST "cost limit of the evaluation"
-/* A new string of the evaluation from a GString, which is freed. */
+/* A new string of the evaluation from a GString, which is freed; an error if it is
+ * longer than TEXT_MAX. */
 struct value machine_string(struct machine *, GString *);
 /* string(x); also for the parts of templates. */
 struct value value_to_string(struct machine *, struct value);

@@ -230,13 +230,10 @@ static struct value call_template(struct machine *m, const struct value *arg, un
 		else if (!print_scalar(v, s))
 			value_to_json(v, m->arena, json);
 		g_string_append_len(s, json->str, (gssize)json->len);
-		full = s->len > 65536;
+		full = s->len > TEXT_MAX;
 	}
 	g_string_free(json, TRUE);
-	if (!full)
-		return machine_string(m, s);
-	g_string_free(s, TRUE);
-	return value_fail_cost("text too long (over 64 KiB)");
+	return machine_string(m, s);
 }
 
 #define ANY TYPE_DYN

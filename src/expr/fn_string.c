@@ -243,7 +243,7 @@ static struct value call_replace(struct machine *m, const struct value *arg, uns
 	if (!machine_charge(m, (s.len / 10 + 1) * ((int64_t)new.len / 10 + 1)))
 		return value_fail_cost(LIMIT_COST);
 	out = g_string_new(NULL);
-	for (; left != 0 && out->len <= 65536; left--) {
+	for (; left != 0 && out->len <= TEXT_MAX; left--) {
 		uint32_t at = find(s, old, pos), cp, step;
 
 		if (at == UINT32_MAX)
@@ -311,26 +311,23 @@ static struct value call_split(struct machine *m, const struct value *arg, unsig
 
 static struct value call_join(struct machine *m, const struct value *arg, unsigned n)
 {
+	const struct value_list *list = arg[0].list;
 	GString *out;
 
 	if (arg[0].tag != VALUE_LIST || (n == 2 && arg[1].tag != VALUE_STRING))
 		return fn_refuse(m, "join", FN_MEMBER, arg, n);
-	if (!machine_charge(m, arg[0].list->n))
+	if (!machine_charge(m, list->n))
 		return value_fail_cost(LIMIT_COST);
+	for (uint32_t i = 0; i < list->n; i++)
+		if (list->v[i].tag != VALUE_STRING)
+			return value_fail(m->arena, VALUE_NO_OVERLOAD,
+			    "join(): member %u is of type '%s', not a string", i,
+			    type_word(list->v[i]));
 	out = g_string_new(NULL);
-	for (uint32_t i = 0; i < arg[0].list->n; i++) {
-		struct value v = arg[0].list->v[i];
-
-		if (v.tag != VALUE_STRING || out->len > 65536) {
-			g_string_free(out, TRUE);
-			return v.tag == VALUE_STRING ?
-			    value_fail_cost("text too long (over 64 KiB)") :
-			    value_fail(m->arena, VALUE_NO_OVERLOAD,
-			    "join(): member %u is of type '%s', not a string", i, type_word(v));
-		}
+	for (uint32_t i = 0; i < list->n && out->len <= TEXT_MAX; i++) {
 		if (i && n == 2)
 			g_string_append_len(out, arg[1].s, arg[1].len);
-		g_string_append_len(out, v.s, v.len);
+		g_string_append_len(out, list->v[i].s, list->v[i].len);
 	}
 	return machine_string(m, out);
 }

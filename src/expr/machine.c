@@ -371,8 +371,7 @@ static struct value fused(struct machine *m, struct insn i, const struct value *
 		const struct value *x = &fields[pc->a], *kk = &k[pc->b]; \
 		if (x->tag == VALUE_STRING) { \
 			cost += 2 + MIN(x->len, kk->len) / 10; \
-			YIELD_CLAUSE((x->len == kk->len && \
-			    memcmp(x->s, kk->s, x->len) == 0) == eq); \
+			YIELD_CLAUSE(str_is(value_as_str(*x), value_as_str(*kk)) == eq); \
 		} \
 		goto slow_fused; \
 	}

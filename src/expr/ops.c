@@ -316,8 +316,8 @@ static struct value concat_text(struct value a, struct value b, struct arena *ar
 {
 	char *p;
 
-	if ((uint64_t)a.len + b.len > UINT32_MAX / 2)
-		return value_fail_cost("text too long");
+	if ((uint64_t)a.len + b.len > TEXT_MAX)
+		return value_fail_cost("text too long (over 64 KiB)");
 	p = arena_alloc(arena, (size_t)a.len + b.len);
 	if (!p)
 		return value_fail_cost("memory limit of the evaluation");
@@ -496,8 +496,8 @@ struct value op_select(struct value of, struct str name, struct arena *arena)
 	struct value v;
 
 	if (of.tag != VALUE_MAP && of.tag != VALUE_HOST)
-		return value_fail(arena, VALUE_NO_OVERLOAD, "type '%s' has no field '%.*s'",
-		    type_word(of), STR_ARG(name));
+		return value_fail(arena, VALUE_NO_OVERLOAD,
+		    "type '%s' has no field '%.*s'", type_word(of), STR_ARG(name));
 	v = value_member(of, name, arena);
 	return v.tag == VALUE_ABSENT ? no_key(value_str(name), arena) : v;
 }
@@ -507,8 +507,8 @@ struct value op_has(struct value of, struct str name, struct arena *arena)
 	struct value v;
 
 	if (of.tag != VALUE_MAP && of.tag != VALUE_HOST)
-		return value_fail(arena, VALUE_NO_OVERLOAD, "type '%s' has no field '%.*s'",
-		    type_word(of), STR_ARG(name));
+		return value_fail(arena, VALUE_NO_OVERLOAD,
+		    "type '%s' has no field '%.*s'", type_word(of), STR_ARG(name));
 	v = value_member(of, name, arena);
 	if (v.tag == VALUE_ERROR && !value_is_no_data(v))
 		return v;

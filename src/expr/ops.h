@@ -6,6 +6,8 @@
 
 #include "expr/value.h"
 
+#define TEXT_MAX 65536	/* bytes of a string that an evaluation makes */
+
 enum operator {
 	OPR_NONE = 0, OPR_ADD, OPR_SUB, OPR_MUL, OPR_DIV, OPR_MOD, OPR_EQ, OPR_NE, OPR_LT,
 	OPR_LE, OPR_GT, OPR_GE, OPR_IN, OPR_NEG, OPR_NOT,

@@ -56,7 +56,8 @@ static struct value case_list(const json_t *v, struct arena *a)
 static struct value case_map(const json_t *v, struct arena *a)
 {
 	uint32_t n = (uint32_t)json_array_size(v);
-	struct value *k = ARENA_ARRAY(a, struct value, n), *e = ARENA_ARRAY(a, struct value, n);
+	struct value *k = ARENA_ARRAY(a, struct value, n),
+	    *e = ARENA_ARRAY(a, struct value, n);
 
 	for (uint32_t i = 0; i < n; i++) {
 		k[i] = case_value(json_array_get(json_array_get(v, i), 0), a);
@@ -115,7 +116,8 @@ static struct value case_value(const json_t *j, struct arena *a)
 }
 
 /* Is `name` the first *ret_used segments of the path? */
-static bool path_is(struct str name, const struct str *path, uint32_t n, uint32_t *ret_used)
+static bool path_is(struct str name, const struct str *path, uint32_t n,
+    uint32_t *ret_used)
 {
 	GString *s = g_string_new(NULL);
 	bool found = false;
@@ -142,8 +144,8 @@ static bool resolve(void *ctx, const struct str *path, uint32_t n, struct expr_r
 			struct str name = s->names[i];
 			uint32_t used;
 
-			if (prefix.len && !(str_starts(name, prefix) && name.len > prefix.len &&
-			    name.p[prefix.len] == '.'))
+			if (prefix.len && !(str_starts(name, prefix) &&
+			    name.len > prefix.len && name.p[prefix.len] == '.'))
 				continue;
 			if (prefix.len)
 				name = (struct str){ name.p + prefix.len + 1,
@@ -171,11 +173,12 @@ static bool same(struct value a, struct value b)
 static bool missing_feature(const char *text, bool unchecked)
 {
 	static const char *const marks[] = { "not available in this version",
-		"is not a message type", "undeclared name 'google'", "undeclared name 'cel'",
-		"undeclared name 'proto'", "undeclared name 'TestAllTypes'",
-		"undeclared name 'GlobalEnum'", "undeclared name 'NestedTestAllTypes'",
-		"undeclared name 'msg'", "cel.iterVar", "undeclared function 'fn'",
-		"undeclared function 'tuple'", "undeclared function 'sort'" };
+		"is not a message type", "undeclared name 'google'",
+		"undeclared name 'cel'", "undeclared name 'proto'",
+		"undeclared name 'TestAllTypes'", "undeclared name 'GlobalEnum'",
+		"undeclared name 'NestedTestAllTypes'", "undeclared name 'msg'",
+		"cel.iterVar", "undeclared function 'fn'", "undeclared function 'tuple'",
+		"undeclared function 'sort'" };
 
 	if (unchecked)
 		return true;
@@ -194,8 +197,9 @@ static enum outcome judge(const json_t *c, const struct prog *p, struct scene *s
 
 	e.trace = &trace;
 	traced = expr_eval(p, &e);
-	if (!same(plain, traced) && (plain.tag != VALUE_ERROR || traced.tag != VALUE_ERROR ||
-	    plain.aux != traced.aux || plain.len != traced.len)) {
+	if (!same(plain, traced) && (plain.tag != VALUE_ERROR ||
+	    traced.tag != VALUE_ERROR || plain.aux != traced.aux ||
+	    plain.len != traced.len)) {
 		g_string_append(why, "the traced run differs");
 		return FAILED;
 	}
@@ -218,7 +222,8 @@ static enum outcome judge(const json_t *c, const struct prog *p, struct scene *s
 	return FAILED;
 }
 
-static enum outcome run(const json_t *c, struct arena *arena, struct zones *zones, GString *why)
+static enum outcome run(const json_t *c, struct arena *arena, struct zones *zones,
+    GString *why)
 {
 	struct scene s = { .arena = arena, .container =
 	    str_of(json_string_value(json_object_get(c, "container"))) };
@@ -263,8 +268,8 @@ static void report(const json_t *c, const char *verdict, const char *why)
 
 static bool wanted(const json_t *c, const char *text)
 {
-	char *path = g_strdup_printf("%s/%s/%s", json_string_value(json_object_get(c, "file")),
-	    json_string_value(json_object_get(c, "section")),
+	char *path = g_strdup_printf("%s/%s/%s", json_string_value(json_object_get(c,
+	    "file")), json_string_value(json_object_get(c, "section")),
 	    json_string_value(json_object_get(c, "name")));
 	bool r = !text || strstr(path, text) ||
 	    strstr(json_string_value(json_object_get(c, "expr")), text);
