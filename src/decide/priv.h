@@ -299,7 +299,7 @@ struct outcome_view {
 struct str trace_json(struct ctx *, const struct check *, const struct outcome_view *,
     struct str *ret_why);
 const struct trace_row *trace_left(const struct trace *, uint32_t row);
-bool trace_is_leaf(const struct trace *, uint32_t row);
+bool trace_is_leaf(const struct prog *, const struct trace *, uint32_t row);
 /* why.c */
 void why_print(struct ctx *, const struct check *, const struct outcome_view *,
     const struct prog *, const struct trace *, GString *out);

@@ -147,7 +147,7 @@ static void skips_write(struct decide *d, struct rule_state *rs, const struct sk
 {
 	char a[TIME_TEXT], b[TIME_TEXT];
 	struct decision_row row = { .rule_id = rs->id, .outcome = OUTCOME_SUPPRESSED,
-		.by = SUPP_SKIPPED, .due_ms = k->last, .count = k->n, .trace = STR("{}") };
+		.by = SUPP_SKIPPED, .due_ms = k->last, .count = k->n };
 
 	if (!k->n)
 		return;

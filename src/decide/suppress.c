@@ -14,6 +14,7 @@
  */
 #include <inttypes.h>
 
+#include "base/json.h"
 #include "base/option.h"
 #include "base/time.h"
 #include "decide/priv.h"
@@ -271,6 +272,33 @@ static uint32_t reason_index(enum suppressor by, enum outcome o)
 	return o == OUTCOME_ERROR ? REASONS - 1 : by;
 }
 
+/* The trace of a row that no evaluation led to. */
+static struct str bare_trace(struct decide *d, const struct decision_row *r)
+{
+	GString *s = d->text;
+
+	g_string_truncate(s, 0);
+	json_open(s, '{');
+	json_key(s, "rule"), json_str(s, r->rule);
+	json_key(s, "key"), json_str(s, r->key);
+	json_key(s, "time"), json_time(s, d->now_wall);
+	json_key(s, "outcome"), json_cstr(s, outcome_name(r->outcome));
+	json_key(s, "decision"), json_i64(s, (int64_t)r->id);
+	json_key(s, "count"), json_i64(s, r->count);
+	json_key(s, "why"), json_str(s, r->reason);
+	json_key(s, "suppressors"), json_open(s, '[');
+	if (r->by) {
+		json_open(s, '{');
+		json_key(s, "name"), json_cstr(s, suppressor_name(r->by));
+		json_key(s, "verdict"), json_cstr(s, "blocked");
+		json_key(s, "numbers"), json_cstr(s, "");
+		json_close(s, '}');
+	}
+	json_close(s, ']');
+	json_close(s, '}');
+	return arena_str(d->arena, (struct str){ s->str, (uint32_t)s->len });
+}
+
 static void append(struct decide *d, const struct decision_row *row)
 {
 	struct decided *o = d->out;
@@ -286,6 +314,8 @@ static void append(struct decide *d, const struct decision_row *row)
 	r->rule = arena_str(a, row->rule);
 	r->key = arena_str(a, row->key);
 	r->event_id = arena_str(a, row->event_id);
+	if (!row->trace.len)
+		r->trace = bare_trace(d, r);
 }
 
 static struct rule_cell *minute_of(struct decide *d, struct rule_state *rs)
@@ -371,7 +401,7 @@ static void counting_row(struct decide *d, struct rule_state *rs, uint32_t i, ui
 {
 	bool error = i == REASONS - 1;
 	struct decision_row r = { .id = decision_next(d), .rule_id = rs->id,
-		.rule = rs->name, .count = n, .trace = STR("{}"),
+		.rule = rs->name, .count = n,
 		.outcome = error ? OUTCOME_ERROR : OUTCOME_SUPPRESSED,
 		.by = error ? SUPP_NONE : (enum suppressor)i };
 

@@ -44,17 +44,47 @@ const struct trace_row *trace_left(const struct trace *t, uint32_t i)
 	return NULL;
 }
 
-/* A row that says something by itself: a truth value (or none) without one inside. */
-bool trace_is_leaf(const struct trace *t, uint32_t i)
+/* The next row inside row i at its first level, after row j; 0: there is none. */
+static uint32_t child_after(const struct trace *t, uint32_t i, uint32_t j)
 {
-	const struct trace_row *r = &t->v[i];
+	while (++j < t->n && t->v[j].depth > t->v[i].depth)
+		if (t->v[j].depth == t->v[i].depth + 1)
+			return j;
+	return 0;
+}
 
-	if (!r->skipped && r->value.tag != VALUE_BOOL && r->value.tag != VALUE_ERROR)
+/* `a && b`, `a || b`, `!a`: its parts say more than it does. */
+static bool is_logical(const struct prog *p, const struct trace *t, uint32_t i)
+{
+	struct str all = expr_text(p);
+	uint32_t a = child_after(t, i, i), b = a ? child_after(t, i, a) : 0;
+
+	if (!a)
 		return false;
-	for (uint32_t j = i + 1; j < t->n && t->v[j].depth > r->depth; j++)
-		if (!t->v[j].skipped && t->v[j].value.tag == VALUE_BOOL)
+	if (!b)
+		return t->v[i].off < all.len && all.p[t->v[i].off] == '!';
+	for (uint32_t n = t->v[a].off + t->v[a].len; n + 1 < all.len && n < t->v[b].off; n++)
+		if (all.p[n] == all.p[n + 1] && (all.p[n] == '&' || all.p[n] == '|'))
+			return true;
+	return false;
+}
+
+/* A row that says something by itself: a part of the condition's logic that has no
+ * logic inside. */
+bool trace_is_leaf(const struct prog *p, const struct trace *t, uint32_t i)
+{
+	uint32_t parent = i;
+
+	if (is_logical(p, t, i))
+		return false;
+	while (t->v[i].depth > 0) {
+		while (parent && t->v[parent].depth >= t->v[i].depth)
+			parent--;
+		if (!is_logical(p, t, parent))
 			return false;
-	return r->depth == 0 || r->value.tag == VALUE_BOOL || trace_left(t, i) != NULL;
+		i = parent;
+	}
+	return true;
 }
 
 static bool names_signal(struct str text, struct str name)
@@ -117,7 +147,7 @@ static void put_row(struct ctx *c, const struct prog *p, const struct trace *t, 
 	const struct trace_row *r = &t->v[i], *left = trace_left(t, i);
 	struct str all = expr_text(p);
 	struct str text = { all.p + MIN(r->off, all.len), 0 };
-	bool leaf = trace_is_leaf(t, i);
+	bool leaf = trace_is_leaf(p, t, i);
 
 	text.len = MIN(r->len, all.len - MIN(r->off, all.len));
 	json_open(out, '{');

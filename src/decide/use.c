@@ -297,7 +297,7 @@ static void expire(struct decide *d, struct rule_state *rs, struct keyed *k)
 	struct decision_row row = { .rule_id = rs->id, .rule = rs->name, .key = k->key,
 		.outcome = OUTCOME_SUPPRESSED, .by = SUPP_EXPIRED,
 		.reason = STR("the rule was switched off or removed while a firing was owed"),
-		.trace = STR("{}"), .count = 1 };
+		.count = 1 };
 	struct key_cell *w;
 
 	if (!c->m.owed)

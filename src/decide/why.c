@@ -63,7 +63,7 @@ static unsigned put_leaves(const struct prog *p, const struct trace *t, bool wan
 		const struct trace_row *r = &t->v[i];
 
 		if (r->skipped || r->value.tag != VALUE_BOOL || (r->value.i != 0) != want ||
-		    !trace_is_leaf(t, i))
+		    !trace_is_leaf(p, t, i))
 			continue;
 		if (n++)
 			g_string_append(out, " and ");
@@ -76,8 +76,9 @@ static unsigned put_leaves(const struct prog *p, const struct trace *t, bool wan
 
 static void put_error(const struct prog *p, const struct trace *t, GString *out)
 {
-	for (uint32_t i = t->n; i-- > 0;) {
-		if (t->v[i].skipped || t->v[i].value.tag != VALUE_ERROR)
+	for (uint32_t i = 0; i < t->n; i++) {
+		if (t->v[i].skipped || t->v[i].value.tag != VALUE_ERROR ||
+		    !trace_is_leaf(p, t, i))
 			continue;
 		g_string_append_len(out, text_of(p, &t->v[i]).p, text_of(p, &t->v[i]).len);
 		g_string_append(out, ": ");
