@@ -26,7 +26,7 @@
 	X(AND) X(OR)	/* dst = r[a] op r[b], errors absorbed */ \
 	X(ANDJ) X(ORJ)	/* dst = dst op r[a]; to b if that decides */ \
 	X(JUMP)		/* to b */ \
-	X(JF) X(JT)	/* to b if r[a] is false, true */ \
+	X(JF) X(JT)	/* to b if r[a] is false, true; no bool: r[a] = error */ \
 	X(BOOL)		/* if r[a] is no bool: dst = error, to b */ \
 	X(LIST)		/* dst = a new list to append to */ \
 	X(APPEND)	/* dst gets r[a]; if that is an error: dst = it, to b */ \

@@ -477,10 +477,14 @@ struct value machine_run(const struct prog *p, const struct code *code, struct m
 	L_JF:
 		if (IS(A, 0))
 			JUMP(pc->b);
+		if (A.tag != VALUE_BOOL)
+			A = at_pos(op_and(A, A), POS);
 		NEXT;
 	L_JT:
 		if (IS(A, 1))
 			JUMP(pc->b);
+		if (A.tag != VALUE_BOOL)
+			A = at_pos(op_or(A, A), POS);
 		NEXT;
 	L_BOOL:
 		if (A.tag == VALUE_BOOL)
