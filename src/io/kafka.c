@@ -36,7 +36,7 @@ struct kafka {
 	struct io_watch	*watch;
 	int		 wake[2];
 	bool		 job_out, closing;
-	char		 trouble[256];	/* the last error that was told: why brokers are down */
+	char		 trouble[256];	/* the last error told: why brokers are down */
 };
 
 struct survey_job {
@@ -82,7 +82,8 @@ bool kafka_settings_check(const struct kafka_setting *v, uint32_t n, struct err 
 	return true;
 }
 
-static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+static void on_log(
+    const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
 	const struct kafka *k = rd_kafka_opaque(rk);
 
@@ -124,7 +125,8 @@ static bool client_make(struct kafka *k, struct client *c, char *why, size_t why
 	return true;
 }
 
-static bool survey_fail(struct kafka_survey *s, const char *what, rd_kafka_resp_err_t code)
+static bool survey_fail(
+    struct kafka_survey *s, const char *what, rd_kafka_resp_err_t code)
 {
 	g_snprintf(s->why, sizeof(s->why), "%s: %s", what, rd_kafka_err2str(code));
 	return false;
@@ -134,7 +136,8 @@ static bool survey_topic(struct survey_job *job, const char *name, struct kafka_
 {
 	rd_kafka_topic_t *rkt = rd_kafka_topic_new(job->client.rk, name, NULL);
 	const struct rd_kafka_metadata *meta = NULL;
-	rd_kafka_resp_err_t code = rd_kafka_metadata(job->client.rk, 0, rkt, &meta, ASK_MS);
+	rd_kafka_resp_err_t code =
+	    rd_kafka_metadata(job->client.rk, 0, rkt, &meta, ASK_MS);
 
 	t->name = g_strdup(name);
 	if (code == 0 && meta->topic_cnt == 1) {
@@ -156,8 +159,8 @@ static bool survey_topic(struct survey_job *job, const char *name, struct kafka_
 	t->low = g_new0(int64_t, t->n);
 	t->high = g_new0(int64_t, t->n);
 	for (int32_t i = 0; i < t->n; i++) {
-		code = rd_kafka_query_watermark_offsets(job->client.rk, name, i, &t->low[i],
-		    &t->high[i], ASK_MS);
+		code = rd_kafka_query_watermark_offsets(
+		    job->client.rk, name, i, &t->low[i], &t->high[i], ASK_MS);
 		if (code)
 			return survey_fail(&job->out, name, code);
 	}
@@ -208,7 +211,8 @@ static void *client_end(void *arg)
 	if (k->client.rk) {
 		rd_kafka_queue_io_event_enable(k->client.queue, -1, NULL, 0);
 		rd_kafka_queue_destroy(k->client.queue);
-		rd_kafka_destroy_flags(k->client.rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+		rd_kafka_destroy_flags(
+		    k->client.rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 		k->client.rk = NULL;
 	}
 	return k;
@@ -322,7 +326,8 @@ int64_t kafka_high(struct kafka *k, const char *topic, int32_t partition)
 {
 	int64_t low = -1, high = -1;
 
-	if (!k->client.queue || rd_kafka_get_watermark_offsets(k->client.rk, topic, partition, &low, &high))
+	if (!k->client.queue ||
+	    rd_kafka_get_watermark_offsets(k->client.rk, topic, partition, &low, &high))
 		return -1;
 	return high;
 }

@@ -23,7 +23,7 @@ struct kafka_topic {
 	char		*name;
 	bool		 missing;	/* the cluster has no such topic */
 	int32_t		 n;		/* partitions */
-	int64_t		*low, *high;	/* offsets per partition, if they were asked for */
+	int64_t		*low, *high;	/* offsets per partition, if asked for */
 };
 struct kafka_survey {
 	bool		 ok;		/* every broker asked has answered */

@@ -123,8 +123,8 @@ static void on_log(struct mosquitto *client, void *ctx, int level, const char *t
 
 static int set_tls(struct mosquitto *client, const struct mqtt_settings *set)
 {
-	return mosquitto_tls_set(client, set->ca, set->ca ? NULL : SYSTEM_CERTS, set->cert,
-	    set->key, NULL);
+	return mosquitto_tls_set(
+	    client, set->ca, set->ca ? NULL : SYSTEM_CERTS, set->cert, set->key, NULL);
 }
 
 /* libmosquitto has no asynchronous connect with properties, but keeps those of the
@@ -139,7 +139,8 @@ static int set_properties(struct mosquitto *client, const struct mqtt_settings *
 		rc = mosquitto_property_add_int32(&list, MQTT_PROP_MAXIMUM_PACKET_SIZE,
 		    set->max_packet);
 	if (!rc)
-		mosquitto_connect_bind_v5(client, "/dev/null", 0, set->keepalive_s, NULL, list);
+		mosquitto_connect_bind_v5(
+		    client, "/dev/null", 0, set->keepalive_s, NULL, list);
 	mosquitto_property_free_all(&list);
 	return rc;
 }
@@ -151,7 +152,8 @@ static int client_start(struct connect_job *job)
 	int rc = mosquitto_threaded_set(client, true);
 
 	if (!rc)
-		rc = mosquitto_int_option(client, MOSQ_OPT_PROTOCOL_VERSION, job->version);
+		rc = mosquitto_int_option(
+		    client, MOSQ_OPT_PROTOCOL_VERSION, job->version);
 	if (!rc && job->version == MQTT_PROTOCOL_V5)
 		rc = mosquitto_int_option(client, MOSQ_OPT_RECEIVE_MAXIMUM,
 		    set->receive_maximum);
@@ -162,7 +164,8 @@ static int client_start(struct connect_job *job)
 	if (!rc && job->version == MQTT_PROTOCOL_V5)
 		rc = set_properties(client, set);
 	if (!rc)
-		rc = mosquitto_connect_async(client, set->host, set->port, set->keepalive_s);
+		rc = mosquitto_connect_async(
+		    client, set->host, set->port, set->keepalive_s);
 	return rc;
 }
 
@@ -234,13 +237,15 @@ static void lost(struct mqtt *m, const char *why)
 
 static void lost_rc(struct mqtt *m, int rc)
 {
-	const char *why = rc == MOSQ_ERR_ERRNO ? g_strerror(errno) : mosquitto_strerror(rc);
+	const char *why =
+	    rc == MOSQ_ERR_ERRNO ? g_strerror(errno) : mosquitto_strerror(rc);
 
 	if (m->reason)
 		why = m->version == MQTT_PROTOCOL_V5 ? mosquitto_reason_string(m->reason)
 		    : mosquitto_connack_string(m->reason);
-	else if (rc == MOSQ_ERR_TLS && m->trouble[0])
-		why = m->trouble;
+	else if (rc == MOSQ_ERR_TLS)
+		why = m->trouble[0] ? m->trouble : "the TLS handshake failed: either the "
+		    "certificate is signed by none of ca, or this is no TLS port";
 	lost(m, why);
 }
 
@@ -412,8 +417,8 @@ bool mqtt_read(struct mqtt *m, uint32_t max)
 
 	if (m->state != MQTT_UP || !flush(m) || (m->events & IO_WRITE))
 		return false;
-	/* errno alone does not tell that the socket is dry: libmosquitto also sets it when
-	 * the pipe to its own, unused, thread is full. */
+	/* errno alone does not tell that the socket is dry: libmosquitto also sets it
+	 * when the pipe to its own, unused, thread is full. */
 	while (!rc && m->messages - from < max && fruitless < FRUITLESS_MAX) {
 		before = m->messages;
 		errno = 0;
@@ -443,7 +448,8 @@ void mqtt_acknowledge(struct mqtt *m)
 
 void mqtt_subscribe(struct mqtt *m, char *const *add, char *const *remove)
 {
-	int mid;
+	int retain = m->version == MQTT_PROTOCOL_V5 ? MQTT_SUB_OPT_SEND_RETAIN_NEW : 0,
+	    mid;
 
 	if (m->state != MQTT_UP)
 		return;
@@ -452,9 +458,9 @@ void mqtt_subscribe(struct mqtt *m, char *const *add, char *const *remove)
 	for (; remove && *remove; remove++)
 		mosquitto_unsubscribe(m->client, NULL, *remove);
 	for (; *add; add++)
-		if (mosquitto_subscribe_v5(m->client, &mid, *add, 1,
-		    m->version == MQTT_PROTOCOL_V5 ? MQTT_SUB_OPT_SEND_RETAIN_NEW : 0, NULL) == 0)
-			g_hash_table_insert(m->asked, GINT_TO_POINTER(mid), g_strdup(*add));
+		if (mosquitto_subscribe_v5(m->client, &mid, *add, 1, retain, NULL) == 0)
+			g_hash_table_insert(
+			    m->asked, GINT_TO_POINTER(mid), g_strdup(*add));
 	flush(m);
 }
 

@@ -21,7 +21,7 @@ struct mqtt_settings {		/* texts are copied */
 	const char	*client_id, *host;
 	int		 port;
 	bool		 tls;
-	const char	*ca, *cert, *key;	/* paths; NULL: the system's, none, none */
+	const char	*ca, *cert, *key; /* paths; NULL: the system's, none, none */
 	const char	*user;		/* or NULL */
 	int		 keepalive_s;
 	uint16_t	 receive_maximum;

@@ -146,17 +146,23 @@ static struct pending *pending_new(struct source_http *s, const struct http_push
 		p->headers[i].value = put(&at, push->headers[i].value);
 	}
 	p->message = (struct message){
-		.origin = s->base.name, .part = put(&at, push->route),
-		.key = put(&at, push->idempotency_key), .pos = -1, .time_ms = push->time_ms,
-		.body = put(&at, push->body), .content_type = put(&at, push->content_type),
-		.headers = p->headers, .headers_n = push->headers_n, .token = p->token,
+		.origin = s->base.name,
+		.part = put(&at, push->route),
+		.key = put(&at, push->idempotency_key),
+		.pos = -1,
+		.time_ms = push->time_ms,
+		.body = put(&at, push->body),
+		.content_type = put(&at, push->content_type),
+		.headers = p->headers,
+		.headers_n = push->headers_n,
+		.token = p->token,
 	};
 	p->message.topic = p->message.part;
 	return p;
 }
 
-bool http_source_push(struct source *source, const struct http_push *push, http_answer_f f,
-    void *ctx, uint64_t *ret_token)
+bool http_source_push(struct source *source, const struct http_push *push,
+    http_answer_f f, void *ctx, uint64_t *ret_token)
 {
 	struct source_http *s = http_of(source);
 	size_t size = push->route.len + push->body.len + push->content_type.len +
@@ -198,7 +204,8 @@ static bool http_source_read(struct source *source, struct batch *batch, uint32_
 {
 	struct source_http *s = http_of(source);
 
-	for (; !s->paused && max > 0 && batch->n < batch->cap && s->waiting.length > 0; max--) {
+	for (; !s->paused && max > 0 && batch->n < batch->cap && s->waiting.length > 0;
+	     max--) {
 		struct pending *p = g_queue_pop_head(&s->waiting);
 
 		g_queue_push_tail(&s->lent, p);
@@ -233,8 +240,8 @@ static int status_of(enum event_refusal why)
 	}
 }
 
-static void http_source_refuse(struct source *source, uint64_t token, enum event_refusal why,
-    struct str text)
+static void http_source_refuse(
+    struct source *source, uint64_t token, enum event_refusal why, struct str text)
 {
 	struct pending *p = g_hash_table_lookup(http_of(source)->by_token, &token);
 
@@ -279,7 +286,8 @@ static void http_source_ack(struct source *source, struct committed covered)
 static void http_source_nack(struct source *source)
 {
 	struct source_http *s = http_of(source);
-	char *json = error_json(NULL, STR("not stored yet; send it again with the same id"));
+	char *json =
+	    error_json(NULL, STR("not stored yet; send it again with the same id"));
 	struct pending *p;
 
 	while ((p = g_queue_pop_head(&s->lent))) {

@@ -206,7 +206,8 @@ static void on_idle_timer(void *ctx)
 		if (p->idle || p->last_ms == 0 || now - p->last_ms < IDLE_MS)
 			continue;
 		p->idle = true;
-		s->host.on_state(s->host.ctx, &s->base, str_of(p->name), SOURCE_PART_IDLE);
+		s->host.on_state(
+		    s->host.ctx, &s->base, str_of(p->name), SOURCE_PART_IDLE);
 	}
 	io_watch_after(s->idle_timer, IDLE_STEP_MS);
 }
@@ -215,6 +216,7 @@ static void on_idle_timer(void *ctx)
 static bool topic_place(struct source_kafka *s, const struct kafka_topic *t)
 {
 	bool known = parts_know(&s->parts, t->name), added = false;
+	bool whole = known || s->options->start == START_BEGIN;
 
 	for (int32_t i = 0; i < t->n; i++) {
 		struct part *p = parts_find(&s->parts, t->name, i);
@@ -222,11 +224,13 @@ static bool topic_place(struct source_kafka *s, const struct kafka_topic *t)
 
 		if (!p) {
 			/* The first message that is still there: 0 in a new partition. */
-			from = known || s->options->start == START_BEGIN ? t->low[i] : t->high[i];
+			from = whole ? t->low[i] : t->high[i];
 			p = parts_add(&s->parts, t->name, i, from);
 			if (known && from > 0) {
-				log_warn("source %.*s: %s is new here, but its first %" PRId64
-				    " messages are gone", STR_ARG(s->base.name), p->name, from);
+				log_warn(
+				    "source %.*s: %s is new here, but its first %" PRId64
+				    " messages are gone",
+				    STR_ARG(s->base.name), p->name, from);
 				s->gaps++;
 			}
 			added = added || p->wanted;
@@ -236,8 +240,8 @@ static bool topic_place(struct source_kafka *s, const struct kafka_topic *t)
 	if (t->missing && !known) {
 		parts_miss(&s->parts, t->name);
 		added = true;
-		log_warn("source %.*s: topic '%s' does not exist yet", STR_ARG(s->base.name),
-		    t->name);
+		log_warn("source %.*s: topic '%s' does not exist yet",
+		    STR_ARG(s->base.name), t->name);
 	}
 	return added;
 }
@@ -284,9 +288,10 @@ static void on_survey(void *ctx, const struct kafka_survey *found)
 	}
 	if (s->state == KAFKA_ASKING) {
 		if (parts_set_cluster(&s->parts, found->cluster)) {
-			log_error("source %.*s: this is another cluster (%s): its topics begin "
-			    "as if used for the first time", STR_ARG(s->base.name),
-			    found->cluster);
+			log_error(
+			    "source %.*s: this is another cluster (%s): its topics begin "
+			    "as if used for the first time",
+			    STR_ARG(s->base.name), found->cluster);
 			s->gaps++;
 		}
 		for (uint32_t i = 0; i < found->n; i++)
@@ -348,7 +353,8 @@ static struct source *kafka_source_open(const struct source_host *host, struct s
 	return &s->base;
 }
 
-static void kafka_source_resume(struct source *source, struct str part, struct str position)
+static void kafka_source_resume(
+    struct source *source, struct str part, struct str position)
 {
 	parts_resume(&kafka_of(source)->parts, part, position);
 }
@@ -400,8 +406,9 @@ static bool take_offset(struct source_kafka *s, struct part *p, int64_t offset)
 	if (offset > p->next) {
 		s->gaps++;
 		if (!p->hole_told)
-			log_info("source %.*s: %s has no offsets from %" PRId64 " to %" PRId64
-			    ": compaction or transaction markers; further holes are counted",
+			log_info(
+			    "source %.*s: %s has no offsets from %" PRId64 " to %" PRId64
+			    ": compaction or transaction markers; more are only counted",
 			    STR_ARG(s->base.name), p->name, p->next, offset - 1);
 		p->hole_told = true;
 	}
@@ -557,8 +564,11 @@ static void kafka_source_status(const struct source *source, struct source_statu
 	const struct source_kafka *s = (const struct source_kafka *)source;
 
 	*out = (struct source_status){
-		.connected = s->up, .reconnects = s->reconnects, .gaps = s->gaps,
-		.repeats = s->repeats, .lag = s->handle ? parts_lag(&s->parts, s->handle) : -1,
+		.connected = s->up,
+		.reconnects = s->reconnects,
+		.gaps = s->gaps,
+		.repeats = s->repeats,
+		.lag = s->handle ? parts_lag(&s->parts, s->handle) : -1,
 	};
 	g_strlcpy(out->detail, s->detail, sizeof(out->detail));
 }

@@ -47,7 +47,8 @@ struct part *parts_find(const struct parts *p, const char *topic, int32_t partit
 	return NULL;
 }
 
-struct part *parts_add(struct parts *p, const char *topic, int32_t partition, int64_t next)
+struct part *parts_add(
+    struct parts *p, const char *topic, int32_t partition, int64_t next)
 {
 	struct part *part = g_new0(struct part, 1);
 
@@ -207,7 +208,8 @@ rd_kafka_topic_partition_list_t *parts_list(const struct parts *p, bool stored)
 		const struct part *part = parts_at(p, i);
 
 		if (part->wanted && !part->stopped)
-			rd_kafka_topic_partition_list_add(list, part->topic, part->partition)
+			rd_kafka_topic_partition_list_add(
+			    list, part->topic, part->partition)
 			    ->offset = stored ? part->stored : part->next;
 	}
 	return list;

@@ -27,7 +27,7 @@ struct parts {
 	const struct kafka_options *options;
 	GPtrArray	*v;		/* of struct part, in order of discovery */
 	struct part	*last;		/* of the last message */
-	GHashTable	*absent;	/* topics that were missing once: they start at 0 */
+	GHashTable	*absent;	/* topics missing once: they start at 0 */
 	char		*cluster;	/* id, or NULL */
 	bool		 cluster_dirty, absent_dirty;
 	uint32_t	 behind;	/* partitions that have not reached `end` */
@@ -42,7 +42,8 @@ static inline struct part *parts_at(const struct parts *p, uint32_t i)
 	return g_ptr_array_index(p->v, i);
 }
 struct part *parts_find(const struct parts *, const char *topic, int32_t partition);
-struct part *parts_add(struct parts *, const char *topic, int32_t partition, int64_t next);
+struct part *parts_add(
+    struct parts *, const char *topic, int32_t partition, int64_t next);
 /* The partition of a message; NULL: not one of ours. */
 struct part *parts_of(struct parts *, const rd_kafka_message_t *);
 /* Has this topic been seen, or been seen to be missing? */

@@ -68,7 +68,8 @@ static bool set_file(struct settings *s, const char *name, struct str path,
     const char *dir, struct err *err)
 {
 	char *rel = g_strndup(path.p, path.len);
-	char *full = g_path_is_absolute(rel) ? g_strdup(rel) : g_build_filename(dir, rel, NULL);
+	char *full =
+	    g_path_is_absolute(rel) ? g_strdup(rel) : g_build_filename(dir, rel, NULL);
 	GError *why = NULL;
 	char *text = NULL;
 	gsize len = 0;
@@ -77,7 +78,8 @@ static bool set_file(struct settings *s, const char *name, struct str path,
 	if (!ok)
 		err_set(err, ERR_NOT_FOUND, "%s", why->message);
 	else if (len > PEM_MAX)
-		ok = err_set(err, ERR_LIMIT, "'%s': expected a PEM file of at most 1 MiB", full);
+		ok = err_set(
+		    err, ERR_LIMIT, "'%s': expected a PEM file of at most 1 MiB", full);
 	else
 		set(s, name, (struct str){ text, (uint32_t)len });
 	g_clear_error(&why);
@@ -105,7 +107,8 @@ static bool set_secret(struct settings *s, const char *name,
 static bool set_security(struct settings *s, const struct kafka_options *o,
     const char *dir, struct err *err)
 {
-	static const char *const words[] = { "plaintext", "ssl", "sasl_plaintext", "sasl_ssl" };
+	static const char *const words[] = { "plaintext", "ssl", "sasl_plaintext",
+		"sasl_ssl" };
 
 	set_text(s, "security.protocol", words[CLAMP(o->security, 1, 4) - 1]);
 	if (o->mechanism.len > 0)

@@ -8,6 +8,7 @@
 
 /* Secrets and PEM files are read now; free with kafka_settings_free(). */
 bool kafka_settings_build(const struct kafka_options *, struct str name,
-    const struct source_host *, struct kafka_setting **ret, uint32_t *ret_n, struct err *);
+    const struct source_host *, struct kafka_setting **ret, uint32_t *ret_n,
+    struct err *);
 bool kafka_topic_wanted(const struct kafka_options *, const char *topic);
 #endif

@@ -41,7 +41,8 @@ struct source_mqtt {
 	char		**granted;	/* filters of the session, as stored */
 	bool		 memory_dirty, filters_dirty, cut_done;
 	bool		 up, caught_up, paused, started;
-	bool		 settled, dry;	/* QUIET_MS after up; the last read was the last */
+	bool		 settled;	/* QUIET_MS after up */
+	bool		 dry;		/* the last read was the last */
 	bool		 subscribe_after_commit;
 	GArray		*queue;		/* of struct message: handed over, not released */
 	uint32_t	 lent;		/* the first ones of `queue` */
@@ -107,8 +108,8 @@ static void on_subscribed(void *ctx, const char *refused)
 	struct source_mqtt *s = ctx;
 
 	if (refused) {
-		snprintf(s->detail, sizeof(s->detail), "the broker refuses to subscribe us to "
-		    "'%s'", refused);
+		snprintf(s->detail, sizeof(s->detail),
+		    "the broker refuses to subscribe us to '%s'", refused);
 		log_error("source %.*s: %s", STR_ARG(s->base.name), s->detail);
 		return;		/* asked again at the next connect */
 	}
@@ -124,7 +125,8 @@ static void on_up(void *ctx, bool session_present)
 	s->up = true;
 	s->reconnects += s->started;
 	s->started = true;
-	snprintf(s->detail, sizeof(s->detail), "connected to %.*s", STR_ARG(s->options->url));
+	snprintf(
+	    s->detail, sizeof(s->detail), "connected to %.*s", STR_ARG(s->options->url));
 	log_info("source %.*s: %s, session %s", STR_ARG(s->base.name), s->detail,
 	    session_present ? "resumed" : "new");
 	say(s, SOURCE_UP);
@@ -149,8 +151,8 @@ static void on_down(void *ctx, const char *why)
 {
 	struct source_mqtt *s = ctx;
 
-	snprintf(s->detail, sizeof(s->detail), "%s: %s", s->paused ? "paused" : "broker down",
-	    why);
+	snprintf(s->detail, sizeof(s->detail), "%s: %s",
+	    s->paused ? "paused" : "broker down", why);
 	io_watch_after(s->quiet, -1);
 	/* What no turn has seen is not in the memory and will be sent again. */
 	g_array_set_size(s->queue, s->lent);
@@ -201,8 +203,8 @@ static void copy_properties(struct source_mqtt *s, const mosquitto_property *lis
 		out->content_type = arena_str(s->arena, str_of(value));
 		free(value);
 	}
-	list = mosquitto_property_read_string_pair(list, MQTT_PROP_USER_PROPERTY, &name, &value,
-	    false);
+	list = mosquitto_property_read_string_pair(
+	    list, MQTT_PROP_USER_PROPERTY, &name, &value, false);
 	while (list) {
 		if (out->headers_n < HEADERS_MAX) {
 			v = arena_grow(s->arena, v, out->headers_n, &cap, sizeof(*v));
@@ -211,8 +213,8 @@ static void copy_properties(struct source_mqtt *s, const mosquitto_property *lis
 		}
 		free(name);
 		free(value);
-		list = mosquitto_property_read_string_pair(list, MQTT_PROP_USER_PROPERTY, &name,
-		    &value, true);
+		list = mosquitto_property_read_string_pair(
+		    list, MQTT_PROP_USER_PROPERTY, &name, &value, true);
 	}
 	out->headers = v;
 }
@@ -288,24 +290,29 @@ static struct mqtt *handle_new(struct source_mqtt *s, const struct mqtt_url *url
 		.on_readable = on_readable, .on_message = on_message,
 		.on_subscribed = on_subscribed, .ctx = s,
 	};
+	struct mqtt_settings set;
 	struct mqtt *handle;
 
 	if (o->key.from == SECRET_CREDENTIAL && g_getenv("CREDENTIALS_DIRECTORY"))
 		key_dir = g_getenv("CREDENTIALS_DIRECTORY");
-	texts[0] = o->client_id.len ? g_strndup(o->client_id.p, o->client_id.len)
-	    : g_strdup_printf("retraind-%s-%.*s", s->host.instance, STR_ARG(s->base.name));
+	if (o->client_id.len > 0)
+		texts[0] = g_strndup(o->client_id.p, o->client_id.len);
+	else
+		texts[0] = g_strdup_printf("retraind-%s-%.*s", s->host.instance,
+		    STR_ARG(s->base.name));
 	texts[1] = g_strndup(url->host.p, url->host.len);
 	texts[2] = path_of(o->ca, dir);
 	texts[3] = path_of(o->cert, dir);
 	texts[4] = o->key.from ? path_of(o->key.name, key_dir) : NULL;
 	texts[5] = o->user.len ? g_strndup(o->user.p, o->user.len) : NULL;
-	handle = mqtt_new(&host, &(struct mqtt_settings){
-		.client_id = texts[0], .host = texts[1], .port = url->port, .tls = url->tls,
-		.ca = texts[2], .cert = texts[3], .key = texts[4], .user = texts[5],
-		.keepalive_s = (int)(o->keepalive_ms / 1000),
+	set = (struct mqtt_settings){
+		.client_id = texts[0], .host = texts[1], .port = url->port,
+		.tls = url->tls, .ca = texts[2], .cert = texts[3], .key = texts[4],
+		.user = texts[5], .keepalive_s = (int)(o->keepalive_ms / 1000),
 		.receive_maximum = (uint16_t)o->receive_maximum,
 		.max_packet = (uint32_t)o->max_packet,
-	});
+	};
+	handle = mqtt_new(&host, &set);
 	for (unsigned i = 0; i < 6; i++)
 		g_free(texts[i]);
 	g_free(label);
@@ -324,8 +331,10 @@ static struct source *mqtt_source_open(const struct source_host *host, struct st
 		return NULL;
 	for (uint32_t i = 0; i < o->topics.n; i++)
 		if (mosquitto_sub_topic_check2(o->topics.v[i].p, o->topics.v[i].len)) {
-			err_set(err, ERR_USAGE, "topics: '%.*s' is not a topic filter: + and # "
-			    "stand for whole levels, # only at the end", STR_ARG(o->topics.v[i]));
+			err_set(err, ERR_USAGE,
+			    "topics: '%.*s' is not a topic filter: + and # "
+			    "stand for whole levels, # only at the end",
+			    STR_ARG(o->topics.v[i]));
 			return NULL;
 		}
 	s = g_new0(struct source_mqtt, 1);
@@ -347,7 +356,8 @@ static struct source *mqtt_source_open(const struct source_host *host, struct st
 	return &s->base;
 }
 
-static void mqtt_source_resume(struct source *source, struct str part, struct str position)
+static void mqtt_source_resume(
+    struct source *source, struct str part, struct str position)
 {
 	struct source_mqtt *s = mqtt_of(source);
 	struct reader r = reader_of(position);
@@ -355,7 +365,8 @@ static void mqtt_source_resume(struct source *source, struct str part, struct st
 
 	if (str_is(part, STR(MEMORY_PART))) {
 		if (!memory_get(&s->memory, position))
-			log_error("source %.*s: the stored memory of the session is unreadable: "
+			log_error(
+			    "source %.*s: the stored memory of the session is damaged: "
 			    "messages that the broker sends again may be decided twice",
 			    STR_ARG(s->base.name));
 	} else if (str_is(part, STR(FILTERS_PART))) {
@@ -363,7 +374,8 @@ static void mqtt_source_resume(struct source *source, struct str part, struct st
 		for (uint64_t n = get_u64(&r); n > 0 && !r.bad; n--) {
 			struct str filter = get_str(&r);
 
-			g_ptr_array_add(v, g_strndup(filter.p ? filter.p : "", filter.len));
+			g_ptr_array_add(
+			    v, g_strndup(filter.p ? filter.p : "", filter.len));
 		}
 		g_ptr_array_add(v, NULL);
 		g_strfreev(s->granted);
@@ -393,7 +405,8 @@ static bool mqtt_source_read(struct source *source, struct batch *batch, uint32_
 		more = mqtt_read(s->handle, want - unlent(s));
 	n = MIN(want, unlent(s));
 	for (uint32_t i = 0; i < n; i++) {
-		const struct message *m = &g_array_index(s->queue, struct message, s->lent++);
+		const struct message *m =
+		    &g_array_index(s->queue, struct message, s->lent++);
 
 		memory_add(&s->memory, (uint16_t)m->pos, m->token);
 		batch->v[batch->n++] = *m;
@@ -426,7 +439,8 @@ static void mqtt_source_cut(struct source *source, source_cut_f f, void *ctx)
 
 	if (s->memory_dirty) {
 		memory_put(&s->memory, bytes);
-		f(ctx, STR(MEMORY_PART), (struct str){ (const char *)bytes->data, bytes->len });
+		f(ctx, STR(MEMORY_PART),
+		    (struct str){ (const char *)bytes->data, bytes->len });
 		s->memory_dirty = false;
 	}
 	if (s->filters_dirty) {
@@ -434,7 +448,8 @@ static void mqtt_source_cut(struct source *source, source_cut_f f, void *ctx)
 		put_u64(bytes, g_strv_length(s->granted));
 		for (char **p = s->granted; *p; p++)
 			put_str(bytes, str_of(*p));
-		f(ctx, STR(FILTERS_PART), (struct str){ (const char *)bytes->data, bytes->len });
+		f(ctx, STR(FILTERS_PART),
+		    (struct str){ (const char *)bytes->data, bytes->len });
 		s->filters_dirty = false;
 	}
 	s->cut_done = true;
@@ -507,7 +522,8 @@ static void mqtt_source_refuse(struct source *s, uint64_t token, enum event_refu
 	(void)s, (void)token, (void)why, (void)text;	/* a publisher gets no answer */
 }
 
-static void mqtt_source_accept(struct source *s, uint64_t token, uint64_t seq, bool repeat)
+static void mqtt_source_accept(
+    struct source *s, uint64_t token, uint64_t seq, bool repeat)
 {
 	(void)s, (void)token, (void)seq, (void)repeat;
 }

@@ -15,8 +15,8 @@
 #define COMMON(type, journal_default) \
 	{ "journal", OPT_ENUM, 0, journal_default, 0, 0, "full|ref|off", \
 	  offsetof(struct type, common.journal), NULL, \
-	  "What the journal keeps of each message: its bytes (full), its position (ref), " \
-	  "or nothing (off)" }, \
+	  "What the journal keeps of each message: its bytes (full), " \
+	  "its position (ref), or nothing (off)" }, \
 	{ "payload", OPT_SIZE, OPT_OMIT, NULL, 0, 16 << 20, NULL, \
 	  offsetof(struct type, common.payload), NULL, \
 	  "Largest message; a larger one is quarantined; without a value " \
@@ -25,16 +25,18 @@
 	  offsetof(struct type, common.preset), NULL, \
 	  "How a message that is no CloudEvent becomes an event: cloudevents " \
 	  "(not at all), json, alertmanager" }, \
-	{ "map", OPT_NODE, OPT_EXPR, NULL, 0, 0, NULL, offsetof(struct type, common.map), \
-	  map_rows, \
+	{ "map", OPT_NODE, OPT_EXPR, NULL, 0, 0, NULL, \
+	  offsetof(struct type, common.map), map_rows, \
 	  "Attributes of the event, each a CEL expression over body, topic, key, " \
 	  "headers and time" }
 
 static const struct option map_rows[] = {
-	{ "id", OPT_STR, OPT_EXPR, NULL, 0, 0, NULL, 0, NULL, "Identity within the source" },
+	{ "id", OPT_STR, OPT_EXPR, NULL, 0, 0, NULL, 0, NULL,
+	    "Identity within the source" },
 	{ "source", OPT_STR, OPT_EXPR, NULL, 0, 0, NULL, 0, NULL, "CloudEvents source" },
 	{ "type", OPT_STR, OPT_EXPR, NULL, 0, 0, NULL, 0, NULL, "CloudEvents type" },
-	{ "subject", OPT_STR, OPT_EXPR, NULL, 0, 0, NULL, 0, NULL, "CloudEvents subject" },
+	{ "subject", OPT_STR, OPT_EXPR, NULL, 0, 0, NULL, 0, NULL,
+	    "CloudEvents subject" },
 	{ "time", OPT_STR, OPT_EXPR, NULL, 0, 0, NULL, 0, NULL, "Time of the event" },
 	{ "data", OPT_STR, OPT_EXPR, NULL, 0, 0, NULL, 0, NULL, "The event's data" },
 	{ 0 },
@@ -58,7 +60,8 @@ static const struct option kafka_rows[] = {
 	    "How often new partitions are looked for; they are read from their first "
 	    "message"),
 	ROW("security_protocol", OPT_ENUM, 0, "plaintext", 0, 0,
-	    "plaintext|ssl|sasl_plaintext|sasl_ssl", security, "How to talk to the brokers"),
+	    "plaintext|ssl|sasl_plaintext|sasl_ssl", security,
+	    "How to talk to the brokers"),
 	ROW("sasl_mechanism", OPT_STR, 0, NULL, 0, 0, NULL, mechanism,
 	    "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or GSSAPI"),
 	ROW("user", OPT_STR, 0, NULL, 0, 0, NULL, user, "SASL user name"),
@@ -66,7 +69,8 @@ static const struct option kafka_rows[] = {
 	ROW("ca", OPT_STR, 0, NULL, 0, 0, NULL, ca,
 	    "PEM file of the authorities that sign the brokers' certificates; without a "
 	    "value the system's"),
-	ROW("cert", OPT_STR, 0, NULL, 0, 0, NULL, cert, "PEM file of our own certificate"),
+	ROW("cert", OPT_STR, 0, NULL, 0, 0, NULL, cert,
+	    "PEM file of our own certificate"),
 	ROW("key", OPT_SECRET, 0, NULL, 0, 0, NULL, key, "Its private key, PEM"),
 	ROW("lag_group", OPT_STR, 0, NULL, 0, 0, NULL, lag_group,
 	    "Consumer group to which committed positions are also reported, for lag "
@@ -101,7 +105,7 @@ static const struct option mqtt_rows[] = {
 	ROW("keepalive", OPT_DURATION, 0, "60s", 5000, 3600000, keepalive_ms,
 	    "Longest silence; a commit must not take one and a half times as long"),
 	ROW("receive_maximum", OPT_INT, 0, "500", 1, 65535, receive_maximum,
-	    "Messages that the broker may send before the first is acknowledged (MQTT 5)"),
+	    "Messages that the broker sends before one is acknowledged (MQTT 5)"),
 	ROW("max_packet", OPT_SIZE, 0, "16Mi", 1024, 255 << 20, max_packet,
 	    "Largest packet; an MQTT 5 broker drops larger ones"),
 	ROW("qos", OPT_INT, OPT_OMIT, "1", 0, 2, qos,
@@ -112,13 +116,14 @@ static const struct option mqtt_rows[] = {
 #undef ROW
 
 static const struct option http_rows[] = {
-	{ "hooks", OPT_STRS, 0, NULL, 0, 0, NULL, offsetof(struct http_options, hooks), NULL,
-	  "Webhooks that are open below /hooks/: alertmanager" },
-	{ "queue", OPT_INT, 0, "500", 1, 100000, NULL, offsetof(struct http_options, queue),
-	  NULL, "Requests that may wait to be decided; beyond that 503" },
+	{ "hooks", OPT_STRS, 0, NULL, 0, 0, NULL, offsetof(struct http_options, hooks),
+	    NULL, "Webhooks that are open below /hooks/: alertmanager" },
+	{ "queue", OPT_INT, 0, "500", 1, 100000, NULL,
+	    offsetof(struct http_options, queue), NULL,
+	    "Requests that may wait to be decided; beyond that 503" },
 	{ "queue_bytes", OPT_SIZE, 0, "64Mi", 1 << 20, 1 << 30, NULL,
-	  offsetof(struct http_options, queue_bytes), NULL,
-	  "Bytes of their bodies together; beyond that 503" },
+	    offsetof(struct http_options, queue_bytes), NULL,
+	    "Bytes of their bodies together; beyond that 503" },
 	COMMON(http_options, "full"),
 	{ 0 },
 };
@@ -190,12 +195,15 @@ bool kafka_property_check(struct str name, struct err *err)
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
 		if (refused[i].ends ? ends_with(name, str_of(refused[i].what))
 		    : str_starts(name, str_of(refused[i].what)))
-			return err_set(err, ERR_USAGE, "property '%.*s' is not allowed: %s",
-			    STR_ARG(name), refused[i].why);
+			return err_set(err, ERR_USAGE,
+			    "property '%.*s' is not allowed: %s", STR_ARG(name),
+			    refused[i].why);
 	near = nearest_word(name, words, ALLOWED_N);
 	if (near.len > 0)
-		return err_set(err, ERR_USAGE, "property '%.*s' is not allowed: did you mean "
-		    "'%.*s'", STR_ARG(name), STR_ARG(near));
+		return err_set(err, ERR_USAGE,
+		    "property '%.*s' is not allowed: did you mean "
+		    "'%.*s'",
+		    STR_ARG(name), STR_ARG(near));
 	return err_set(err, ERR_USAGE, "property '%.*s' is not among those allowed",
 	    STR_ARG(name));
 }
@@ -233,7 +241,8 @@ bool kafka_partition_wanted(const struct option_strs *list, int32_t partition)
 	int64_t from, to;
 
 	for (uint32_t i = 0; i < list->n; i++)
-		if (range_parse(list->v[i], &from, &to) && partition >= from && partition <= to)
+		if (range_parse(list->v[i], &from, &to) && partition >= from &&
+		    partition <= to)
 			return true;
 	return list->n == 0;
 }
@@ -246,12 +255,13 @@ bool mqtt_url_parse(struct str url, struct mqtt_url *ret, struct err *err)
 
 	*ret = (struct mqtt_url){ .tls = str_starts(url, STR("mqtts://")) };
 	if (!ret->tls && !str_starts(url, STR("mqtt://")))
-		return err_set(err, ERR_USAGE, "url '%.*s': expected mqtt://host or mqtts://host",
-		    STR_ARG(url));
+		return err_set(err, ERR_USAGE,
+		    "url '%.*s': expected mqtt://host or mqtts://host", STR_ARG(url));
 	rest.p += ret->tls ? 8 : 7;
 	rest.len -= ret->tls ? 8 : 7;
 	if (rest.len > 0 && memchr(rest.p, '@', rest.len))
-		return err_set(err, ERR_USAGE, "url: user and password belong to the options "
+		return err_set(err, ERR_USAGE,
+		    "url: user and password belong to the options "
 		    "of these names");
 	end = rest.p + rest.len;
 	if (rest.len > 0 && *rest.p == '[') {
@@ -266,15 +276,17 @@ bool mqtt_url_parse(struct str url, struct mqtt_url *ret, struct err *err)
 	}
 	if (!host_end || host_end <= ret->host.p || host_end - ret->host.p > 253 ||
 	    memchr(rest.p, '/', rest.len))
-		return err_set(err, ERR_USAGE, "url '%.*s': expected a host name and nothing "
-		    "behind the port", STR_ARG(url));
+		return err_set(err, ERR_USAGE,
+		    "url '%.*s': expected a host name and nothing "
+		    "behind the port",
+		    STR_ARG(url));
 	ret->host.len = (uint32_t)(host_end - ret->host.p);
 	ret->port = ret->tls ? 8883 : 1883;
 	if (p == end)
 		return true;
 	if (*p++ != ':' || (port = number(&p, end, 65535)) <= 0 || p != end)
-		return err_set(err, ERR_USAGE, "url '%.*s': expected a port from 1 to 65535",
-		    STR_ARG(url));
+		return err_set(err, ERR_USAGE,
+		    "url '%.*s': expected a port from 1 to 65535", STR_ARG(url));
 	ret->port = (int)port;
 	return true;
 }
@@ -290,12 +302,15 @@ static bool kafka_check(const struct kafka_options *o, struct err *err)
 		if (o->topics.v[i].len == 0 || o->topics.v[i].len > 249 ||
 		    memchr(o->topics.v[i].p, '/', o->topics.v[i].len) ||
 		    o->topics.v[i].p[0] == '^')
-			return err_set(err, ERR_USAGE, "topics: '%.*s' is not the name of a topic",
+			return err_set(err, ERR_USAGE,
+			    "topics: '%.*s' is not the name of a topic",
 			    STR_ARG(o->topics.v[i]));
 	for (uint32_t i = 0; i < o->partitions.n; i++)
 		if (!range_parse(o->partitions.v[i], &from, &to))
-			return err_set(err, ERR_USAGE, "partitions: expected a number or a range "
-			    "such as 0-7, not '%.*s'", STR_ARG(o->partitions.v[i]));
+			return err_set(err, ERR_USAGE,
+			    "partitions: expected a number or a range "
+			    "such as 0-7, not '%.*s'",
+			    STR_ARG(o->partitions.v[i]));
 	if (!o->properties)
 		return true;
 	if (o->properties->kind != YAML_MAP)
@@ -306,7 +321,8 @@ static bool kafka_check(const struct kafka_options *o, struct err *err)
 		if (!kafka_property_check(pair->key->scalar, err))
 			return err_in(err, "properties");
 		if (pair->value->kind != YAML_SCALAR)
-			return err_set(err, ERR_USAGE, "properties: '%.*s' has no single value",
+			return err_set(err, ERR_USAGE,
+			    "properties: '%.*s' has no single value",
 			    STR_ARG(pair->key->scalar));
 	}
 	return true;
@@ -317,15 +333,18 @@ static bool mqtt_check(const struct mqtt_options *o, struct err *err)
 	struct mqtt_url url;
 
 	if (o->qos == 2)
-		return err_set(err, ERR_USAGE, "qos: 2 is refused: its handshake is answered "
+		return err_set(err, ERR_USAGE,
+		    "qos: 2 is refused: its handshake is answered "
 		    "before the message is stored, so a crash loses it; expected 1");
 	if (o->qos != 1)
-		return err_set(err, ERR_USAGE, "qos: 0 is refused: the broker forgets the "
+		return err_set(err, ERR_USAGE,
+		    "qos: 0 is refused: the broker forgets the "
 		    "message once it is sent; expected 1");
 	if (o->topics.n == 0)
 		return err_set(err, ERR_USAGE, "topics: expected at least one");
 	if (o->key.from == SECRET_ENV)
-		return err_set(err, ERR_USAGE, "key: the MQTT library reads it from a file; "
+		return err_set(err, ERR_USAGE,
+		    "key: the MQTT library reads it from a file; "
 		    "expected {file: PATH} or {credential: NAME}");
 	if ((o->cert.len > 0) != (o->key.from != SECRET_NONE))
 		return err_set(err, ERR_USAGE, "cert and key belong together");
@@ -340,8 +359,10 @@ static bool http_check(const struct http_options *o, struct err *err)
 {
 	for (uint32_t i = 0; i < o->hooks.n; i++)
 		if (!str_is(o->hooks.v[i], STR("alertmanager")))
-			return err_set(err, ERR_USAGE, "hooks: '%.*s' is not available in this "
-			    "version; expected alertmanager", STR_ARG(o->hooks.v[i]));
+			return err_set(err, ERR_USAGE,
+			    "hooks: '%.*s' is not available in this "
+			    "version; expected alertmanager",
+			    STR_ARG(o->hooks.v[i]));
 	return true;
 }
 

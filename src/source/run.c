@@ -20,7 +20,7 @@ struct source_run {
 	struct source	 base;		/* first */
 	struct source_host host;
 	struct arena	*arena;		/* what is lent */
-	uint64_t	 read, stored;	/* ids: newest row read; position of the last cut */
+	uint64_t	 read, stored;	/* ids: newest row read; as of the last cut */
 	uint64_t	 last;		/* newest committed row */
 	uint32_t	 lent;		/* since the last release */
 	bool		 paused;
@@ -91,9 +91,13 @@ static bool run_source_read(struct source *source, struct batch *batch, uint32_t
 	n = store_outbox(s->host.store, s->read, want, s->arena, &rows);
 	for (uint32_t i = 0; i < n; i++)
 		batch->v[batch->n++] = (struct message){
-			.source = source->id, .origin = source->name,
-			.part = STR(POSITION_PART), .topic = rows[i].type,
-			.key = rows[i].subject, .pos = (int64_t)rows[i].id, .time_ms = now,
+			.source = source->id,
+			.origin = source->name,
+			.part = STR(POSITION_PART),
+			.topic = rows[i].type,
+			.key = rows[i].subject,
+			.pos = (int64_t)rows[i].id,
+			.time_ms = now,
 			.body = rows[i].json,
 			.content_type = STR("application/cloudevents+json"),
 			.token = rows[i].id,
@@ -101,7 +105,7 @@ static bool run_source_read(struct source *source, struct batch *batch, uint32_t
 	if (n > 0)
 		s->read = rows[n - 1].id;
 	else
-		s->read = s->last;	/* rows that were there are gone: nothing to wait for */
+		s->read = s->last;	/* they are gone: nothing to wait for */
 	s->lent += n;
 	return n > 0 && s->lent < READ_MAX && s->last > s->read;
 }

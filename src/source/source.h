@@ -29,7 +29,7 @@ struct source_status {		/* for /api/v1/sources and metrics */
 	uint64_t	 reconnects, gaps;
 	uint64_t	 repeats;	/* dropped here as already read: duplicates that
 					 * the turn never sees */
-	char		 detail[200];	/* "connected to 127.0.0.1:9092", "broker down: ..." */
+	char		 detail[200];	/* "connected to 127.0.0.1:9092" */
 };
 struct source_host {
 	struct loop	*loop;
@@ -47,7 +47,7 @@ typedef void (*source_cut_f)(void *, struct str part, struct str position);
 struct source_impl {
 	const struct catalog_kind *kind;
 	enum journal_mode journal;	/* default */
-	bool		 commit_at_once; /* its inputs ask for a commit (mqtt, http, run) */
+	bool		 commit_at_once; /* its inputs ask for a commit */
 	/* The options must outlive the source; `host` is copied. */
 	struct source	*(*open)(const struct source_host *, struct str name,
 			    const void *options, struct err *);
@@ -63,7 +63,8 @@ struct source_impl {
 			    struct str why);
 	/* One message is a duplicate of input `seq`, or was taken as `seq`: what http
 	 * answers with; others ignore it. */
-	void		(*accept)(struct source *, uint64_t token, uint64_t seq, bool repeat);
+	void		(*accept)(struct source *, uint64_t token, uint64_t seq,
+			    bool repeat);
 	void		(*ack)(struct source *, struct committed);
 	void		(*nack)(struct source *);	/* this commit will not come */
 	void		(*pause)(struct source *, bool);	/* disk full, operator */
@@ -73,7 +74,7 @@ struct source_impl {
 struct source {			/* embedded first in each kind's own struct */
 	unsigned	 magic;
 	const struct source_impl *impl;
-	uint32_t	 id;		/* catalog instance id: set by who called open() */
+	uint32_t	 id;		/* catalog instance id: set by the opener */
 	struct str	 name;		/* copied by open() */
 	enum journal_mode journal;	/* of its options, else of its kind */
 	uint32_t	 payload_max;	/* bytes; 0: the daemon's limit */
@@ -84,7 +85,7 @@ struct source {			/* embedded first in each kind's own struct */
 extern const struct source_impl source_kafka, source_mqtt, source_http, source_run;
 /* Kinds for the catalog: source/options.c links no client library. */
 extern const struct catalog_kind source_kafka_kind, source_mqtt_kind, source_http_kind;
-/* What the tables cannot say: urls, qos, allowed properties.  For `--check` and open(). */
+/* What the tables cannot say: urls, qos, allowed properties. */
 bool source_options_check(const struct catalog_kind *, const void *options, struct err *);
 
 /* The push side of an http source, called by api: one request's body and headers.

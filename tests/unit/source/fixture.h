@@ -89,8 +89,9 @@ static inline void fx_init(struct fixture *fx, void (*body)(struct fixture *), v
 	    (GDestroyNotify)g_bytes_unref);
 	fx->batch = (struct batch){ .v = fx->messages, .cap = BATCH_MAX };
 	fx->host = (struct source_host){
-		.loop = fx->loop, .helper = fx->helper, .config_dir = ".", .state_dir = ".",
-		.instance = "0123", .on_ready = fx_on_ready, .on_state = fx_on_state, .ctx = fx,
+		.loop = fx->loop, .helper = fx->helper, .config_dir = "/", .state_dir = "/",
+		.instance = "0123", .on_ready = fx_on_ready, .on_state = fx_on_state,
+		.ctx = fx,
 	};
 	fx->alarm = loop_timer(fx->loop, fx_alarm, fx);
 	io_watch_after(fx->alarm, 30000);
@@ -143,7 +144,8 @@ static inline uint32_t fx_turn(struct fixture *fx)
 		;
 	n = fx->batch.n;
 	for (uint32_t i = 0; i < n; i++)
-		g_string_append_printf(fx->bodies, "%.*s;", STR_ARG(fx->messages[i].body));
+		g_string_append_printf(
+		    fx->bodies, "%.*s;", STR_ARG(fx->messages[i].body));
 	fx->source->impl->release(fx->source);
 	return n;
 }

@@ -22,8 +22,11 @@ static uint64_t push(struct fixture *fx, struct client *c, const char *body)
 	char *copy = g_strdup(body);	/* lent for the call only */
 	struct header header = { STR("ce-id"), STR("7") };
 	struct http_push p = {
-		.route = STR("/api/v1/events"), .body = str_of(copy),
-		.content_type = STR("application/json"), .headers = &header, .headers_n = 1,
+		.route = STR("/api/v1/events"),
+		.body = str_of(copy),
+		.content_type = STR("application/json"),
+		.headers = &header,
+		.headers_n = 1,
 		.time_ms = 5,
 	};
 	uint64_t token;
@@ -92,10 +95,15 @@ static void a_repeat_gets_the_first_answer(void **state)
 
 static void a_refusal_says_why(void **state)
 {
-	static const struct { enum event_refusal why; int status; } rows[] = {
-		{ EVENT_NOT_UTF8, 400 }, { EVENT_NOT_JSON, 400 }, { EVENT_TOO_LARGE, 413 },
-		{ EVENT_BATCH_TOO_LARGE, 413 }, { EVENT_TOO_DEEP, 422 },
-		{ EVENT_NO_ATTRIBUTE, 422 }, { EVENT_MAP_ERROR, 422 },
+	static const struct { enum event_refusal why; int status;
+	} rows[] = {
+		{ EVENT_NOT_UTF8, 400 },
+		{ EVENT_NOT_JSON, 400 },
+		{ EVENT_TOO_LARGE, 413 },
+		{ EVENT_BATCH_TOO_LARGE, 413 },
+		{ EVENT_TOO_DEEP, 422 },
+		{ EVENT_NO_ATTRIBUTE, 422 },
+		{ EVENT_MAP_ERROR, 422 },
 	};
 
 	(void)state;

@@ -38,11 +38,14 @@ static void cluster_init(struct cluster *c)
 static void produce_to(struct cluster *c, const char *topic, int32_t partition,
     const char *value)
 {
-	assert_int_equal(rd_kafka_producev(c->rk, RD_KAFKA_V_TOPIC(topic),
-	    RD_KAFKA_V_PARTITION(partition), RD_KAFKA_V_VALUE((void *)(uintptr_t)value,
-	    strlen(value)), RD_KAFKA_V_KEY("k", 1),
-	    RD_KAFKA_V_HEADER("content-type", "text/x", -1), RD_KAFKA_V_TIMESTAMP(1234567890123),
-	    RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END), 0);
+	assert_int_equal(
+	    rd_kafka_producev(c->rk, RD_KAFKA_V_TOPIC(topic),
+		RD_KAFKA_V_PARTITION(partition),
+		RD_KAFKA_V_VALUE((void *)(uintptr_t)value, strlen(value)),
+		RD_KAFKA_V_KEY("k", 1), RD_KAFKA_V_HEADER("content-type", "text/x", -1),
+		RD_KAFKA_V_TIMESTAMP(1234567890123),
+		RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END),
+	    0);
 	assert_int_equal(rd_kafka_flush(c->rk, 10000), 0);
 }
 
@@ -117,8 +120,9 @@ static void message_body(struct fixture *fx)
 	const struct message *m = &fx->messages[0];
 
 	BEGIN(fx)
-	WAIT(fx, (fx_commit(fx), fx->ready) && fx->source->impl->read(fx->source, &fx->batch,
-	    1) && fx->batch.n == 1);
+	WAIT(fx,
+	    (fx_commit(fx), fx->ready) &&
+		fx->source->impl->read(fx->source, &fx->batch, 1) && fx->batch.n == 1);
 	assert_int_equal(m->source, 7);
 	assert_true(str_is(m->part, STR("t/1")) && str_is(m->topic, STR("t")));
 	assert_true(str_is(m->key, STR("k")) && str_is(m->body, STR("one")));
@@ -279,7 +283,8 @@ static void a_topic_that_appears_later_is_read_from_its_first_message(void **sta
 	(void)state;
 	cluster_init(&c);
 	assert_int_equal(rd_kafka_mock_topic_create(c.mock, "u", 1, 1), 0);
-	rd_kafka_mock_topic_set_error(c.mock, "u", RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+	rd_kafka_mock_topic_set_error(
+	    c.mock, "u", RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
 	c.topics[1] = STR("u");
 	c.options.topics.n = 2;
 	c.options.start = START_END;
@@ -292,9 +297,11 @@ int main(void)
 		cmocka_unit_test(the_first_position_is_stored_before_the_first_fetch),
 		cmocka_unit_test(a_message_carries_its_record),
 		cmocka_unit_test(start_end_reads_what_comes_later),
-		cmocka_unit_test(stored_positions_go_on_and_new_partitions_begin_at_their_start),
+		cmocka_unit_test(
+		    stored_positions_go_on_and_new_partitions_begin_at_their_start),
 		cmocka_unit_test(a_position_that_is_gone_stops_its_partition_alone),
-		cmocka_unit_test(a_topic_that_appears_later_is_read_from_its_first_message),
+		cmocka_unit_test(
+		    a_topic_that_appears_later_is_read_from_its_first_message),
 		cmocka_unit_test(an_outage_is_seen_and_got_over),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

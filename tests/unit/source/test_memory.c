@@ -47,7 +47,8 @@ static void both_id_and_bytes_must_be_the_same(void **state)
 	assert_false(memory_is_repeat(&m, 1, 101));
 	memory_resumed(&m);
 	assert_false(memory_is_repeat(&m, 2, 100));
-	assert_int_not_equal(memory_hash(STR("a"), STR("bc")), memory_hash(STR("ab"), STR("c")));
+	assert_int_not_equal(
+	    memory_hash(STR("a"), STR("bc")), memory_hash(STR("ab"), STR("c")));
 }
 
 static void qos_0_is_no_member_and_ends_no_test(void **state)

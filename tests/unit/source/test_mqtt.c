@@ -19,7 +19,7 @@ struct broker {
 	int		 connections;
 	bool		 hung_up;	/* the client went away */
 	GByteArray	*in;		/* not yet looked at */
-	uint8_t		 packet[512];	/* the last one taken: header byte, then the body */
+	uint8_t		 packet[512];	/* the last taken: header byte, then the body */
 	uint32_t	 packet_n;
 	char		 url[64];
 	struct str	 filter;
@@ -83,8 +83,12 @@ static void broker_bind(struct broker *b)
 	snprintf(b->url, sizeof(b->url), "mqtt://127.0.0.1:%d", b->port);
 	b->filter = STR("a/#");
 	b->options = (struct mqtt_options){
-		.common = { .journal = JOURNAL_FULL }, .url = str_of(b->url), .qos = 1,
-		.topics = { &b->filter, 1 }, .keepalive_ms = 60000, .receive_maximum = 500,
+		.common = { .journal = JOURNAL_FULL },
+		.url = str_of(b->url),
+		.qos = 1,
+		.topics = { &b->filter, 1 },
+		.keepalive_ms = 60000,
+		.receive_maximum = 500,
 		.max_packet = 1 << 20,
 	};
 }
@@ -143,19 +147,22 @@ static void assert_puback(struct broker *b, uint8_t mid)
 }
 
 /* A connection with a new session, subscribed to, its packets checked. */
-#define NEW_SESSION(fx, b) do { \
-	WAIT(fx, packet(b)); \
-	assert_int_equal((b)->packet[0], 0x10); \
-	connack(b, false); \
-	WAIT(fx, strstr((fx)->states->str, "up ")); \
-	SETTLE(fx); \
-	assert_int_equal((b)->in->len, 0);	/* not before the commit */ \
-	fx_commit(fx); \
-	WAIT(fx, packet(b)); \
-	assert_int_equal((b)->packet[0], 0x82); \
-	assert_memory_equal((b)->packet + 4, "\0\3a/#\x11", 6); /* QoS 1, new retained only */ \
-	send_bytes(b, (uint8_t[]){ 0x90, 4, (b)->packet[1], (b)->packet[2], 0, 1 }, 6); \
-} while (0)
+#define NEW_SESSION(fx, b)                                                               \
+	do {                                                                             \
+		WAIT(fx, packet(b));                                                     \
+		assert_int_equal((b)->packet[0], 0x10);                                  \
+		connack(b, false);                                                       \
+		WAIT(fx, strstr((fx)->states->str, "up "));                              \
+		SETTLE(fx);                                                              \
+		assert_int_equal((b)->in->len, 0); /* not before the commit */           \
+		fx_commit(fx);                                                           \
+		WAIT(fx, packet(b));                                                     \
+		assert_int_equal((b)->packet[0], 0x82);                                  \
+		assert_memory_equal(                                                     \
+		    (b)->packet + 4, "\0\3a/#\x11", 6); /* QoS 1, new retained only */   \
+		send_bytes(                                                              \
+		    b, (uint8_t[]){ 0x90, 4, (b)->packet[1], (b)->packet[2], 0, 1 }, 6); \
+	} while (0)
 
 static void run(struct fixture *fx, struct broker *b, void (*body)(struct fixture *),
     GHashTable *stored, bool listening)
@@ -178,7 +185,8 @@ static void ack_body(struct fixture *fx)
 	publish(b, 1, "one", false);
 	publish(b, 2, "two", false);
 	publish(b, 3, "two", false);
-	WAIT(fx, (fx->ready ? fx_turn(fx) : 0, strcmp(fx->bodies->str, "one;two;two;") == 0));
+	WAIT(fx,
+	    (fx->ready ? fx_turn(fx) : 0, strcmp(fx->bodies->str, "one;two;two;") == 0));
 	assert_int_equal(fx->messages[0].source, 7);
 	SETTLE(fx);
 	assert_int_equal(b->in->len, 0);
@@ -286,7 +294,8 @@ static void reborn_body(struct fixture *fx)
 	assert_puback(b, 2);
 	publish(b, 3, "three", false);
 	publish(b, 1, "one", false);	/* the id is used again: a new message */
-	WAIT(fx, (fx->ready ? fx_turn(fx) : 0, strcmp(fx->bodies->str, "three;one;") == 0));
+	WAIT(fx,
+	    (fx->ready ? fx_turn(fx) : 0, strcmp(fx->bodies->str, "three;one;") == 0));
 	DONE(fx)
 }
 

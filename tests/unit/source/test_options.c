@@ -25,7 +25,8 @@ static bool take(const struct catalog_kind *kind, const char *yaml, void *out)
 
 	message[0] = '\0';
 	if (diags_kept(diags) > 0)
-		g_snprintf(message, sizeof(message), "%.*s", STR_ARG(diags_at(diags, 0)->msg));
+		g_snprintf(
+		    message, sizeof(message), "%.*s", STR_ARG(diags_at(diags, 0)->msg));
 	else if (!ok)
 		g_snprintf(message, sizeof(message), "%s", err.msg);
 	diags_free(diags);
@@ -37,7 +38,8 @@ static void kafka_takes_its_defaults(void **state)
 	struct kafka_options o;
 
 	(void)state;
-	assert_true(take(&source_kafka_kind, "brokers: ['h:9092']\ntopics: [a, b]\n", &o));
+	assert_true(
+	    take(&source_kafka_kind, "brokers: ['h:9092']\ntopics: [a, b]\n", &o));
 	assert_int_equal(o.topics.n, 2);
 	assert_int_equal(o.start, START_END);
 	assert_int_equal(o.security, 1);
@@ -105,11 +107,13 @@ static void qos_2_is_refused_with_the_reason(void **state)
 
 static void urls_name_a_host_and_a_port(void **state)
 {
-	static const struct { const char *url, *host; int port; bool tls; } good[] = {
-		{ "mqtt://h", "h", 1883, false }, { "mqtts://h", "h", 8883, true },
+	static const struct { const char *url, *host; int port; bool tls;
+	} good[] = {
+		{ "mqtt://h", "h", 1883, false },
+		{ "mqtts://h", "h", 8883, true },
 		{ "mqtt://10.0.0.1:1", "10.0.0.1", 1, false },
-		{ "mqtts://[::1]:99", "::1", 99, true }, { "mqtt://[fe80::1]", "fe80::1", 1883,
-		  false },
+		{ "mqtts://[::1]:99", "::1", 99, true },
+		{ "mqtt://[fe80::1]", "fe80::1", 1883, false },
 	};
 	static const char *const bad[] = { "", "h", "http://h", "mqtt://", "mqtt://:1883",
 		"mqtt://h:", "mqtt://h:0", "mqtt://h:65536", "mqtt://h:1x", "mqtt://h/t",
@@ -142,8 +146,8 @@ static void secrets_are_no_plain_strings(void **state)
 
 static void every_row_is_documented(void **state)
 {
-	const struct catalog_kind *const kinds[] = { &source_kafka_kind, &source_mqtt_kind,
-		&source_http_kind };
+	const struct catalog_kind *const kinds[] = { &source_kafka_kind,
+		&source_mqtt_kind, &source_http_kind };
 
 	(void)state;
 	for (size_t i = 0; i < 3; i++)

@@ -17,7 +17,9 @@ uint32_t store_outbox(struct store *store, uint64_t after, uint32_t limit,
 	*ret = ARENA_ARRAY(arena, struct outbox_item, limit);
 	for (uint64_t id = after + 1; id <= rows_n && n < limit; id++)
 		(*ret)[n++] = (struct outbox_item){
-			.id = id, .type = STR("retraind.run.created"), .subject = STR("r"),
+			.id = id,
+			.type = STR("retraind.run.created"),
+			.subject = STR("r"),
 			.json = arena_printf(arena, "{\"id\":%d}", (int)id),
 		};
 	return n;
@@ -40,7 +42,8 @@ static uint32_t turn(struct fixture *fx, uint64_t *ret_first)
 		;
 	*ret_first = batch.n ? (uint64_t)room[0].pos : 0;
 	if (batch.n)
-		assert_true(str_is(room[0].content_type, STR("application/cloudevents+json")));
+		assert_true(
+		    str_is(room[0].content_type, STR("application/cloudevents+json")));
 	source_run.release(fx->source);
 	return batch.n;
 }
