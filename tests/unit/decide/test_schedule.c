@@ -1,0 +1,217 @@
+/* Schedules: each due time once, or skipped with its reason. */
+#include "fixture.h"
+
+#define SCHED(more) "rules:\n" \
+	"  - name: s\n" \
+	"    schedule: {" more "}\n" \
+	"    run: train\n"
+
+static void expect_dues(struct fx *f, const char *lines)
+{
+	assert_string_equal(f->dues->str, lines);
+	g_string_truncate(f->dues, 0);
+}
+
+/* The process is away: inputs come again only after `ms`. */
+static void outage(struct fx *f, int64_t ms)
+{
+	f->tick += ms;
+	fx_restart(f);
+	fx_start(f);
+	fx_advance(f, 0);
+}
+
+static void each_due_time_fires_once(void **state)
+{
+	struct fx f = fx_new(SCHED("every: 6h"));
+
+	(void)state;
+	fx_advance(&f, 0);
+	fx_expect(&f, "");		/* midnight is a due time, but it is not after now */
+	fx_advance(&f, 13 * HOUR);
+	fx_expect(&f, "fired s\nfired s\n");
+	expect_dues(&f, "21600 fired\n43200 fired\n");
+	fx_free(&f);
+}
+
+static void when_sees_the_due_time_and_the_one_before(void **state)
+{
+	struct fx f = fx_new("rules:\n"
+	    "  - name: s\n"
+	    "    schedule: {every: 6h, jitter: 5m}\n"
+	    "    when: event.time - timestamp(data.previous) == duration(\"6h\") &&\n"
+	    "      event.time.getHours() == 12\n"
+	    "    run: {pipeline: train, params: {model: \"${data.previous}\"}}\n");
+
+	(void)state;
+	fx_advance(&f, 18 * HOUR);
+	fx_expect(&f, "fired s\n");
+	expect_dues(&f, "21600 false\n43200 fired\n");
+	assert_string_equal(f.params, "{\"model\":\"2026-03-01T06:00:00.000Z\"}");
+	fx_free(&f);
+}
+
+static void catch_up_last_makes_up_for_one(void **state)
+{
+	struct fx f = fx_new(SCHED("every: 1h, catch_up: last"));
+
+	(void)state;
+	outage(&f, 3 * HOUR + 30 * MINUTE);
+	fx_expect(&f, "suppressed s by skipped x2\nfired s\n");
+	expect_dues(&f, "3600 skipped(missed)\n7200 skipped(missed)\n10800 fired\n");
+	fx_advance(&f, 30 * MINUTE);
+	fx_expect(&f, "fired s\n");
+	fx_free(&f);
+}
+
+static void catch_up_none_skips_all(void **state)
+{
+	struct fx f = fx_new(SCHED("every: 1h, catch_up: none"));
+
+	(void)state;
+	outage(&f, 2 * HOUR + 30 * MINUTE);
+	fx_expect(&f, "suppressed s by skipped x2\n");
+	expect_dues(&f, "3600 skipped(missed)\n7200 skipped(missed)\n");
+	fx_advance(&f, 30 * MINUTE);
+	fx_expect(&f, "fired s\n");
+	fx_free(&f);
+}
+
+static void catch_up_all_makes_up_for_each_within_the_deadline(void **state)
+{
+	struct fx f = fx_new(SCHED("every: 1h, catch_up: all, deadline: 150m"));
+
+	(void)state;
+	outage(&f, 4 * HOUR + 10 * MINUTE);
+	fx_expect(&f, "suppressed s by skipped\nfired s\nfired s\nfired s\n");
+	expect_dues(&f, "3600 skipped(deadline)\n7200 fired\n10800 fired\n14400 fired\n");
+	fx_free(&f);
+}
+
+/* A hundred rows per input, then only the count; nothing is lost. */
+static void a_long_outage_has_bounded_rows(void **state)
+{
+	struct fx f = fx_new(SCHED("every: 1m, catch_up: last"));
+	unsigned rows = 0;
+
+	(void)state;
+	outage(&f, DAY + 30 * SECOND);
+	fx_expect(&f, "suppressed s by skipped x1439\nfired s\n");
+	for (const char *p = f.dues->str; *p; p++)
+		rows += *p == '\n';
+	assert_int_equal(rows, 101);
+	fx_free(&f);
+}
+
+static void catching_up_on_many_takes_several_inputs(void **state)
+{
+	struct fx f = fx_new(SCHED("every: 1m, catch_up: all"));
+
+	(void)state;
+	outage(&f, 4 * HOUR + 30 * SECOND);
+	assert_int_equal(f.runs, 240);
+	fx_free(&f);
+}
+
+static void an_edit_never_fires_at_once(void **state)
+{
+	struct fx f = fx_new(SCHED("every: 6h"));
+
+	(void)state;
+	fx_advance(&f, HOUR);
+	f.tick += 6 * HOUR;		/* a due time passed that nobody looked at */
+	fx_use(&f, SCHED("every: 1h"));
+	fx_expect(&f, "suppressed s by skipped\n");
+	expect_dues(&f, "21600 skipped(edited)\n");
+	fx_advance(&f, HOUR - 1);
+	fx_expect(&f, "");
+	fx_advance(&f, 1);
+	fx_expect(&f, "fired s\n");
+	fx_use(&f, "rules:\n"		/* another edit: the cursor stays */
+	    "  - {name: s, schedule: {every: 1h}, cooldown: 1m, run: train}\n");
+	fx_advance(&f, HOUR);
+	fx_expect(&f, "fired s\n");
+	fx_free(&f);
+}
+
+static void enabling_never_replays_the_time_it_was_off(void **state)
+{
+	struct fx f = fx_new("rules:\n"
+	    "  - {name: s, mode: disabled, schedule: {every: 1h, catch_up: all}, run: train}\n");
+
+	(void)state;
+	fx_advance(&f, 3 * HOUR + MINUTE);
+	f.tick += 2 * HOUR;
+	fx_use(&f, SCHED("every: 1h, catch_up: all"));
+	fx_advance(&f, 0);
+	assert_int_equal(f.runs, 0);
+	fx_advance(&f, HOUR);
+	assert_int_equal(f.runs, 1);
+	assert_null(strstr(f.log->str, "skipped"));
+	fx_free(&f);
+}
+
+/* Wall goes back: what fired stays, what was skipped is open again. */
+static void a_wall_that_steps_back_fires_nothing_twice(void **state)
+{
+	struct fx f = fx_new(SCHED("every: 1h, catch_up: last"));
+
+	(void)state;
+	f.wall_off = 3 * HOUR + MINUTE;	/* someone set the clock wrong */
+	fx_advance(&f, 0);
+	expect_dues(&f, "3600 skipped(missed)\n7200 skipped(missed)\n10800 fired\n");
+	f.wall_off = 0;
+	fx_start(&f);
+	fx_advance(&f, 4 * HOUR);
+	expect_dues(&f, "3600 fired\n7200 fired\n14400 fired\n");
+	fx_free(&f);
+}
+
+static void the_deadline_of_a_due_time_carries_its_jitter(void **state)
+{
+	struct fx f = fx_new(SCHED("every: 1h, jitter: 10m"));
+	int64_t j = schedule_jitter(STR("s"), START + HOUR, 10 * MINUTE);
+	struct deadline d;
+
+	(void)state;
+	assert_in_range(j, 0, 10 * MINUTE - 1);
+	assert_true(decide_next_due(f.d, DUE_WALL, &d));
+	assert_int_equal(d.at_ms, START + HOUR + j);
+	assert_int_equal(d.floor, DUE_DECIDE);
+	fx_advance(&f, HOUR + j - 1);
+	fx_expect(&f, "");
+	fx_advance(&f, 1);
+	expect_dues(&f, "3600 fired\n");
+	fx_free(&f);
+}
+
+static void a_suppressed_due_time_says_so(void **state)
+{
+	struct fx f = fx_new("rules:\n"
+	    "  - {name: s, schedule: {every: 1h}, cooldown: 90m, run: train}\n");
+
+	(void)state;
+	fx_advance(&f, 3 * HOUR);
+	expect_dues(&f, "3600 fired\n7200 suppressed\n10800 fired\n");
+	fx_free(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_due_time_fires_once),
+		cmocka_unit_test(when_sees_the_due_time_and_the_one_before),
+		cmocka_unit_test(catch_up_last_makes_up_for_one),
+		cmocka_unit_test(catch_up_none_skips_all),
+		cmocka_unit_test(catch_up_all_makes_up_for_each_within_the_deadline),
+		cmocka_unit_test(a_long_outage_has_bounded_rows),
+		cmocka_unit_test(catching_up_on_many_takes_several_inputs),
+		cmocka_unit_test(an_edit_never_fires_at_once),
+		cmocka_unit_test(enabling_never_replays_the_time_it_was_off),
+		cmocka_unit_test(a_wall_that_steps_back_fires_nothing_twice),
+		cmocka_unit_test(the_deadline_of_a_due_time_carries_its_jitter),
+		cmocka_unit_test(a_suppressed_due_time_says_so),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
