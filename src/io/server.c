@@ -7,8 +7,11 @@
  *       on_completed().  Until it is answered its connection is suspended.
  *   (3) It is answered exactly once; what comes after on_completed() can't happen,
  *       because on_gone told its holder.
- *   (4) Deadlines are ours: headers 10 s, body 30 s from their start, whatever the
- *       client dribbles (MHD's timeout starts anew with every byte). */
+ *   (4) Deadlines are ours: headers 10 s, body 30 s, taking the answer 60 s, from
+ *       their start, whatever the client dribbles (MHD's timeout starts anew with every
+ *       byte).  A stream has none while it goes on: its holder drops who is too slow.
+ *   (5) Nothing that is served here may be cached, guessed at or framed: every answer
+ *       says so. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
@@ -28,6 +31,7 @@
 
 #define HEADER_MS 10000
 #define BODY_MS 30000
+#define ANSWER_MS 60000
 #define HEADER_MEMORY (24 * 1024) /* MHD's pool: 16 KiB of headers and its own needs */
 #define REQUEST_MAGIC 0x52515354u
 
@@ -37,11 +41,12 @@ struct listener {
 	struct io_watch	*epoll;
 	bool		 local;
 };
+enum owes { OWES_HEADERS = 1, OWES_BODY, OWES_NOTHING, OWES_READING };
 struct link {			/* one connection */
 	struct MHD_Connection *conn;
 	struct server_peer peer;
-	int64_t		 since_ms;	/* when it began to owe us headers, or a body */
-	bool		 in_body, busy;	/* busy: a request is with the handler */
+	int64_t		 since_ms;	/* when it began to owe us what `owes` says */
+	enum owes	 owes;
 	struct link	*prev, *next;
 };
 struct request {
@@ -49,15 +54,17 @@ struct request {
 	struct server	*server;
 	struct link	*link;
 	struct MHD_Connection *conn;
-	char		*method, *path;
+	char		*method, *path, *raw;	/* raw: as sent, without the query */
 	GByteArray	*body;
-	bool		 too_large, given, answered, suspended, stream, ended;
+	bool		 begun, too_large, given, answered, suspended, stream, ended;
 	struct MHD_Response *response;
 	unsigned	 status;
 	GByteArray	*out;		/* of a stream: not taken yet */
 	void		*data;
 	void		(*on_gone)(void *, struct request *);
 	void		*on_gone_ctx;
+	void		(*on_drain)(void *, struct request *);
+	void		*on_drain_ctx;
 };
 struct server {
 	struct loop	*loop;
@@ -69,6 +76,7 @@ struct server {
 	server_handler_f handler;
 	void		*ctx;
 	struct link	*links;
+	unsigned	 links_n;
 	struct io_watch	*timer;
 	bool		 closing;
 };
@@ -84,18 +92,34 @@ static void on_epoll(void *arg, int events)
 	run(arg);
 }
 
-/* Slow clients: their connection is shut down, MHD then tells on_completed(). */
+static void owe(struct link *l, enum owes what)
+{
+	if (!l)
+		return;
+	l->owes = what;
+	l->since_ms = clock_read().boot_ms;
+}
+
+/* MHD then tells on_completed(). */
+static void cut(struct link *l)
+{
+	const union MHD_ConnectionInfo *i =
+	    MHD_get_connection_info(l->conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+	if (i)
+		shutdown(i->connect_fd, SHUT_RDWR);
+}
+
 static void cut_slow(struct server *s)
 {
+	static const int64_t most[] = { [OWES_HEADERS] = HEADER_MS, [OWES_BODY] = BODY_MS,
+		[OWES_NOTHING] = INT64_MAX, [OWES_READING] = ANSWER_MS };
 	int64_t now = clock_read().boot_ms;
 
 	for (struct link *l = s->links; l; l = l->next) {
-		const union MHD_ConnectionInfo *i;
-		if (l->busy || now - l->since_ms < (l->in_body ? BODY_MS : HEADER_MS))
+		if (now - l->since_ms < most[l->owes])
 			continue;
-		i = MHD_get_connection_info(l->conn, MHD_CONNECTION_INFO_CONNECTION_FD);
-		if (i)
-			shutdown(i->connect_fd, SHUT_RDWR);
+		cut(l);
 		l->since_ms = now;
 	}
 }
@@ -149,7 +173,8 @@ static void on_connection(void *cls, struct MHD_Connection *conn, void **ctx,
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
 		l = g_new0(struct link, 1);
 		l->conn = conn;
-		l->since_ms = clock_read().boot_ms;
+		owe(l, OWES_HEADERS);
+		s->links_n++;
 		fill_peer(l, ls->local, MHD_get_connection_info(conn,
 		    MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd);
 		l->next = s->links;
@@ -158,6 +183,7 @@ static void on_connection(void *cls, struct MHD_Connection *conn, void **ctx,
 		s->links = l;
 		*ctx = l;
 	} else if (l) {
+		s->links_n--;
 		if (l->prev)
 			l->prev->next = l->next;
 		else
@@ -178,6 +204,7 @@ static void request_free(struct request *r)
 		g_byte_array_free(r->out, TRUE);
 	g_free(r->method);
 	g_free(r->path);
+	g_free(r->raw);
 	r->magic = 0;
 	g_free(r);
 }
@@ -193,10 +220,7 @@ static void on_completed(void *cls, struct MHD_Connection *conn, void **ctx,
 	if (!r)
 		return;
 	*ctx = NULL;
-	if (r->link) {
-		r->link->busy = r->link->in_body = false;
-		r->link->since_ms = clock_read().boot_ms;
-	}
+	owe(r->link, OWES_HEADERS);
 	if (r->given && (!r->answered || (r->stream && !r->ended)) && r->on_gone)
 		r->on_gone(r->on_gone_ctx, r);
 	request_free(r);
@@ -211,28 +235,53 @@ static enum MHD_Result queue(struct request *r)
 	return ok;
 }
 
-static struct request *begin(struct server *s, struct MHD_Connection *conn,
-			     const char *url, const char *method)
+/* The request line is read: the one place where MHD shows it undecoded. */
+static void *on_uri(void *cls, const char *uri, struct MHD_Connection *conn)
 {
 	struct request *r = g_new0(struct request, 1);
-	const union MHD_ConnectionInfo *i = MHD_get_connection_info(conn,
-	    MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-	const char *length = MHD_lookup_connection_value(conn, MHD_HEADER_KIND,
-	    MHD_HTTP_HEADER_CONTENT_LENGTH);
 
 	r->magic = REQUEST_MAGIC;
-	r->server = s;
+	r->server = cls;
 	r->conn = conn;
+	r->raw = g_strndup(uri, strcspn(uri, "?"));
+	r->body = g_byte_array_new();
+	return r;
+}
+
+static void begin(struct request *r, const char *url, const char *method)
+{
+	const union MHD_ConnectionInfo *i = MHD_get_connection_info(r->conn,
+	    MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	const char *length = MHD_lookup_connection_value(r->conn, MHD_HEADER_KIND,
+	    MHD_HTTP_HEADER_CONTENT_LENGTH);
+
+	r->begun = true;
 	r->link = i ? i->socket_context : NULL;
 	r->method = g_strdup(method);
 	r->path = g_strdup(url);
-	r->body = g_byte_array_new();
-	r->too_large = length && g_ascii_strtoull(length, NULL, 10) > s->body_max;
-	if (r->link) {
-		r->link->in_body = true;
-		r->link->since_ms = clock_read().boot_ms;
+	r->too_large = length && g_ascii_strtoull(length, NULL, 10) > r->server->body_max;
+	owe(r->link, OWES_BODY);
+}
+
+/* On every answer: no cache, no guessing of types, no frame. */
+static void set_headers(struct request *r, const char *type, const char *headers)
+{
+	char **lines = g_strsplit(headers ? headers : "", "\r\n", 32);
+
+	if (type)
+		MHD_add_response_header(r->response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+	MHD_add_response_header(r->response, "Cache-Control", "no-store");
+	MHD_add_response_header(r->response, "X-Content-Type-Options", "nosniff");
+	MHD_add_response_header(r->response, "Content-Security-Policy",
+	    "default-src 'none'; frame-ancestors 'none'");
+	for (char **l = lines; *l; l++) {
+		char *colon = strstr(*l, ": ");
+		if (colon) {
+			*colon = '\0';
+			MHD_add_response_header(r->response, *l, colon + 2);
+		}
 	}
-	return r;
+	g_strfreev(lines);
 }
 
 /* Without reading the body: the connection is closed after the answer. */
@@ -244,9 +293,8 @@ static enum MHD_Result refuse_large(struct request *r)
 	r->status = MHD_HTTP_CONTENT_TOO_LARGE;
 	r->response =
 	    MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_PERSISTENT);
-	MHD_add_response_header(r->response, MHD_HTTP_HEADER_CONTENT_TYPE,
-				"application/json");
-	MHD_add_response_header(r->response, MHD_HTTP_HEADER_CONNECTION, "close");
+	set_headers(r, "application/json", "Connection: close\r\n");
+	owe(r->link, OWES_READING);
 	return queue(r);
 }
 
@@ -258,8 +306,8 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *conn, const c
 	struct request *r = *ctx;
 
 	(void)version;
-	if (!r) {
-		*ctx = r = begin(s, conn, url, method);
+	if (!r->begun) {
+		begin(r, url, method);
 		return r->too_large ? refuse_large(r) : MHD_YES;
 	}
 	if (*upload_n) {
@@ -275,8 +323,7 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *conn, const c
 		return refuse_large(r);
 	if (!r->given) {
 		r->given = true;
-		if (r->link)
-			r->link->busy = true;
+		owe(r->link, OWES_NOTHING);
 		s->handler(s->ctx, r);
 	}
 	if (r->response)
@@ -307,6 +354,7 @@ static bool listen_on(struct server *s, int fd, bool local,
 	struct MHD_OptionItem opts[] = {
 		{ MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)on_completed, s },
 		{ MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, l },
+		{ MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)on_uri, s },
 		{ MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)on_log, NULL },
 		{ MHD_OPTION_LISTEN_SOCKET, fd, NULL },
 		{ MHD_OPTION_CONNECTION_LIMIT,
@@ -442,6 +490,11 @@ int server_port(const struct server *s)
 	return s->port;
 }
 
+unsigned server_connections(const struct server *s)
+{
+	return s->links_n;
+}
+
 /* MHD will not end a suspended connection: they are resumed with an answer first. */
 static void resume_all(struct server *s)
 {
@@ -479,6 +532,11 @@ const char *request_method(const struct request *r)
 const char *request_path(const struct request *r)
 {
 	return r->path;
+}
+
+const char *request_raw_path(const struct request *r)
+{
+	return r->raw;
 }
 
 const char *request_query(const struct request *r, const char *name)
@@ -527,6 +585,14 @@ void request_each_header(const struct request *r,
 	MHD_get_connection_values(r->conn, MHD_HEADER_KIND, on_header, &v);
 }
 
+void request_each_query(const struct request *r,
+    void (*f)(void *, const char *, const char *), void *ctx)
+{
+	struct visit v = { .f = f, .ctx = ctx };
+
+	MHD_get_connection_values(r->conn, MHD_GET_ARGUMENT_KIND, on_header, &v);
+}
+
 struct str request_body(const struct request *r)
 {
 	return (struct str){ (const char *)r->body->data, r->body->len };
@@ -564,22 +630,6 @@ static void wake(struct request *r)
 	loop_stay_awake(r->server->loop);
 }
 
-static void set_headers(struct request *r, const char *type, const char *headers)
-{
-	char **lines = g_strsplit(headers ? headers : "", "\r\n", 32);
-
-	if (type)
-		MHD_add_response_header(r->response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
-	for (char **l = lines; *l; l++) {
-		char *colon = strstr(*l, ": ");
-		if (colon) {
-			*colon = '\0';
-			MHD_add_response_header(r->response, *l, colon + 2);
-		}
-	}
-	g_strfreev(lines);
-}
-
 void request_answer(struct request *r, int status, const char *type, struct str body,
     const char *headers)
 {
@@ -589,15 +639,19 @@ void request_answer(struct request *r, int status, const char *type, struct str 
 	r->response = MHD_create_response_from_buffer(
 	    body.len, (void *)(uintptr_t)(body.len ? body.p : ""), MHD_RESPMEM_MUST_COPY);
 	set_headers(r, type, headers);
+	owe(r->link, OWES_READING);
 	wake(r);
 }
 
 static ssize_t on_read(void *cls, uint64_t pos, char *buf, size_t max)
 {
 	struct request *r = cls;
-	size_t n = r->out->len < max ? r->out->len : max;
+	size_t n;
 
 	(void)pos;
+	if (!r->out->len && !r->ended && r->on_drain && !r->server->closing)
+		r->on_drain(r->on_drain_ctx, r);
+	n = r->out->len < max ? r->out->len : max;
 	if (n) {
 		memcpy(buf, r->out->data, n);
 		g_byte_array_remove_range(r->out, 0, (guint)n);
@@ -618,7 +672,7 @@ void request_stream(struct request *r, int status, const char *type)
 	r->out = g_byte_array_new();
 	r->response =
 	    MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 16384, on_read, r, NULL);
-	set_headers(r, type, "Cache-Control: no-store\r\n");
+	set_headers(r, type, NULL);
 	wake(r);
 }
 
@@ -634,8 +688,22 @@ size_t request_backlog(const struct request *r)
 	return r->out ? r->out->len : 0;
 }
 
+void request_on_drain(struct request *r, void (*f)(void *, struct request *), void *ctx)
+{
+	r->on_drain = f;
+	r->on_drain_ctx = ctx;
+}
+
 void request_end(struct request *r)
 {
 	r->ended = true;
+	owe(r->link, OWES_READING);
+	wake(r);
+}
+
+void request_drop(struct request *r)
+{
+	if (r->link)
+		cut(r->link);
 	wake(r);
 }
