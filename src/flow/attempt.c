@@ -23,6 +23,7 @@ static void attempt_reset(struct world *w, struct run *r, uint32_t i)
 
 	s->attempt++;
 	s->phase = PHASE_STARTING;
+	s->after_gate = r->c->gated;
 	s->exit_code = -1;
 	s->from_ms = w->wall;
 	s->to_ms = 0;

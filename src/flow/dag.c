@@ -51,8 +51,6 @@ void step_change(struct world *w, struct run *r, uint32_t i, enum step_event ev,
 	s->phase = PHASE_NONE;
 	s->due_at = s->timeout_at = NEVER;
 	s->unverified = 0;
-	if (r->c->gated)
-		w->promote_again = true;
 	event_step(w, r, i, step_state_name(state));
 }
 
@@ -363,10 +361,8 @@ void run_due(struct world *w, struct run *r)
 
 bool run_holds_model(const struct run *r)
 {
-	if (!r->c->gated || r->c->state != RUN_RUNNING)
-		return false;
 	for (uint32_t i = 0; i < r->c->steps_n; i++)
-		if (r->steps[i].c->state == STEP_RUNNING)
+		if (r->steps[i].c->state == STEP_RUNNING && r->steps[i].c->after_gate)
 			return true;
 	return false;
 }

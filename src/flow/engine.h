@@ -57,7 +57,9 @@ struct step_cell {
 	uint8_t		 state, phase;
 	uint8_t		 abort_sent, timed_out;
 	uint8_t		 stopped;	/* never got to run: its run ended before */
-	uint8_t		 unverified, absent, adopted, said_no;	/* said_no: a gate */
+	uint8_t		 unverified, absent, adopted;
+	uint8_t		 said_no;	/* a gate */
+	uint8_t		 after_gate;	/* started after the gate: holds the model */
 	uint32_t	 attempt;	/* from 1; 0: none yet */
 	int32_t		 exit_code;
 	int64_t		 started_ms, finished_ms;	/* of the step, wall */
@@ -130,7 +132,7 @@ struct world {
 	GSequence	*due;		/* runs by (due, id) */
 	GPtrArray	*dirty;		/* runs that this input changed */
 	GPtrArray	*freed;		/* names of pipelines that may have a free slot */
-	bool		 promote_again;	/* somebody who held a model back went on */
+	bool		 promote_again;	/* a run ended: promotes that waited may go */
 	/* of the input being decided */
 	struct effects	*fx;
 	struct arena	*arena;

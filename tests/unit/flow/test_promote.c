@@ -9,7 +9,7 @@ static const char rules[] =
 	"    steps:\n"
 	"      - {name: t, command: [t]}\n"
 	"      - {name: g, needs: t, gate: \"!has(champion.metrics.auc) || "
-	    "steps.t.metrics.auc >= champion.metrics.auc + 0.002\"}\n"
+	    "steps.t.metrics.auc - 0.002 >= champion.metrics.auc\"}\n"
 	"      - {name: deploy, needs: g, command: [d]}\n"
 	"    on_success: {promote: {version: \"${run.id}\", metrics: "
 	    "\"${steps.t.metrics}\"}}\n"
@@ -102,7 +102,7 @@ static void the_gate_compares_with_the_champion(void **state)
 	assert_string_equal(row("fraud/candidate"), "p-2");
 	f->wall += 10;
 	fix_run(f, "p", "", "");
-	fix_completed(f, "p-3", "t", 1, "", "{\"auc\":0.902}");
+	fix_completed(f, "p-3", "t", 1, "", "{\"auc\":0.903}");
 	fix_completed(f, "p-3", "deploy", 1, "", "");
 	assert_int_equal(fix_row(f, "p-3")->outcome, RUN_PROMOTED);
 	assert_string_equal(row("fraud/champion"), "p-3");
@@ -130,14 +130,13 @@ static void models_are_kept_apart_by_the_template(void **state)
 	assert_true(str_is(champion("fraud").version, STR("p-1")));
 }
 
-static void a_champion_that_changed_after_the_gate_fails_the_run(void **state)
+static void a_persons_promote_waits_for_a_deploy(void **state)
 {
 	(void)state;
 	first();
 	fix_run(f, "p", "", "");
 	fix_completed(f, "p-2", "t", 1, "", "{\"auc\":0.95}");
 	fix_started(f, "p-2", "deploy", 1);
-	/* a person's promote waits while the deploy is at work */
 	ASSERT_REFUSED(promote("fraud", "{\"version\":\"x\",\"metrics\":{}}"), 409,
 	    "run 'p-2' is deploying 'fraud'");
 	fix_completed(f, "p-2", "deploy", 1, "", "");
@@ -175,6 +174,56 @@ static void no_step_starts_after_the_gate_once_the_champion_is_another(void **st
 	ASSERT_RUN(f, "p-1", "completed");
 	assert_true(str_is(champion("fraud").version, STR("p-1")));
 	assert_string_equal(row("fraud/champion"), "p-1");
+}
+
+static void of_two_deploys_at_once_the_last_to_end_wins(void **state)
+{
+	(void)state;
+	first();
+	fix_run(f, "p", "", "");
+	fix_run(f, "p", "", "");
+	fix_completed(f, "p-2", "t", 1, "", "{\"auc\":0.95}");
+	fix_completed(f, "p-3", "t", 1, "", "{\"auc\":0.96}");
+	fix_completed(f, "p-2", "deploy", 1, "", "");
+	ASSERT_RUN(f, "p-2", "running");	/* p-3 is at work */
+	fix_wait(f, 5);
+	fix_completed(f, "p-3", "deploy", 1, "", "");
+	assert_int_equal(fix_row(f, "p-3")->outcome, RUN_PROMOTED);
+	ASSERT_RUN(f, "p-2", "failed");
+	ASSERT_REASON(f, "p-2", "champion changed since the gate");
+	assert_true(str_is(champion("fraud").version, STR("p-3")));
+}
+
+static void a_deploy_does_not_start_once_the_champion_is_another(void **state)
+{
+	(void)state;
+	fix_free(f);
+	f = fix_new("pipelines:\n"
+	    "  - name: p\n"
+	    "    model: fraud\n"
+	    "    steps:\n"
+	    "      - {name: g, gate: \"!has(champion.metrics.auc)\"}\n"
+	    "      - {name: slow, command: [s]}\n"
+	    "      - {name: d, needs: [g, slow], command: [d]}\n");
+	fix_run(f, "p", "", "");		/* slow began after the gate: it holds */
+	ASSERT_REFUSED(promote("fraud", "{\"version\":\"x\",\"metrics\":{}}"), 409,
+	    "p-1");
+	fix_free(f);
+	f = fix_new("pipelines:\n"
+	    "  - name: p\n"
+	    "    model: fraud\n"
+	    "    steps:\n"
+	    "      - {name: slow, command: [s]}\n"
+	    "      - {name: g, gate: \"!has(champion.metrics.auc)\"}\n"
+	    "      - {name: d, needs: [g, slow], command: [d]}\n");
+	fix_run(f, "p", "", "");		/* slow began before it */
+	ASSERT_STEP(f, "p-1", "g", "completed");
+	assert_true(promote("fraud", "{\"version\":\"x\",\"metrics\":{}}")->ok);
+	fix_completed(f, "p-1", "slow", 1, "", "");
+	assert_string_equal(fix_ops(f), "");
+	ASSERT_RUN(f, "p-1", "failed");
+	ASSERT_REASON(f, "p-1",
+	    "champion changed since the gate: step d was not started");
 }
 
 static void a_run_that_promotes_without_a_gate_overtakes(void **state)
@@ -251,7 +300,9 @@ int main(void)
 		T(the_gate_compares_with_the_champion),
 		T(an_integer_metric_compares_as_a_number),
 		T(models_are_kept_apart_by_the_template),
-		T(a_champion_that_changed_after_the_gate_fails_the_run),
+		T(a_persons_promote_waits_for_a_deploy),
+		T(of_two_deploys_at_once_the_last_to_end_wins),
+		T(a_deploy_does_not_start_once_the_champion_is_another),
 		T(no_step_starts_after_the_gate_once_the_champion_is_another),
 		T(a_run_that_promotes_without_a_gate_overtakes),
 		T(a_promote_that_cannot_be_evaluated_fails_the_run),

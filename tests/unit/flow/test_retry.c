@@ -13,6 +13,10 @@ static const char rules[] =
 	"  - name: one\n"
 	"    steps:\n"
 	"      - {name: a, command: [a], timeout: 5m}\n"
+	"  - name: par\n"
+	"    steps:\n"
+	"      - {name: a, command: [a], timeout: 5m, retry: {attempts: 2}}\n"
+	"      - {name: b, command: [b]}\n"
 	"  - name: q\n"
 	"    concurrency: {limit: 1, on_limit: skip}\n"
 	"    steps:\n"
@@ -133,6 +137,30 @@ static void a_busy_executor_does_not_hold_a_step_beyond_its_timeout(void **state
 	assert_string_equal(fix_ops(f), "");	/* surely not started: nothing to abort */
 	ASSERT_RUN(f, "one-1", "failed");
 	ASSERT_REASON(f, "one-1", "step a: timeout after 5m");
+}
+
+static void a_start_that_is_busy_after_its_timeout_is_not_repeated(void **state)
+{
+	(void)state;
+	fix_run(f, "one", "", "");
+	fix_wait(f, 300000);
+	assert_string_equal(fix_ops(f), "ABORT one-1/a#1");
+	start_said("one-1", 1, REPORT_BUSY, 10);
+	ASSERT_RUN(f, "one-1", "failed");
+	ASSERT_REASON(f, "one-1", "step a: timeout after 5m");
+}
+
+static void a_timed_out_step_has_no_next_attempt_in_a_failing_run(void **state)
+{
+	(void)state;
+	fix_run(f, "par", "", "");
+	fix_started(f, "par-1", "a", 1);
+	fix_wait(f, 300000);
+	fix_failed(f, "par-1", "b", 1, 2);
+	fix_aborted(f, "par-1", "a", 1);
+	ASSERT_STEP(f, "par-1", "a", "failed");
+	assert_string_equal(fix_step(f, "par-1", "a")->reason, "timeout after 5m");
+	ASSERT_REASON(f, "par-1", "step b: exit 2");
 }
 
 static void an_uncertain_start_is_looked_for(void **state)
@@ -286,6 +314,8 @@ int main(void)
 		T(a_refused_start_fails_without_a_retry),
 		T(a_busy_executor_is_asked_again_under_the_same_key),
 		T(a_busy_executor_does_not_hold_a_step_beyond_its_timeout),
+		T(a_start_that_is_busy_after_its_timeout_is_not_repeated),
+		T(a_timed_out_step_has_no_next_attempt_in_a_failing_run),
 		T(an_uncertain_start_is_looked_for),
 		T(a_job_absent_three_times_in_a_row_is_lost),
 		T(a_remote_job_is_polled_when_its_executor_says),
