@@ -24,10 +24,17 @@ const struct yaml *load_key(const struct yaml *map, const char *name)
 	return map;
 }
 
+const struct yaml *load_get(const struct yaml *map, const char *name)
+{
+	const struct yaml *y = yaml_get(map, str_of(name));
+
+	return y && !yaml_is_null(y) ? y : NULL;
+}
+
 bool load_later(const struct option *rows, const struct yaml *map)
 {
 	for (; rows->name; rows++)
-		if ((rows->flags & OPT_LATER) && yaml_get(map, str_of(rows->name)))
+		if ((rows->flags & OPT_LATER) && load_get(map, rows->name))
 			return true;
 	return false;
 }

@@ -27,6 +27,8 @@ struct load {
 struct str load_keep(struct load *, struct str);
 /* The key node `name` of a map, or the map itself: where to point at. */
 const struct yaml *load_key(const struct yaml *map, const char *name);
+/* The value of a key; NULL too where it is YAML's null, which stands for "not given". */
+const struct yaml *load_get(const struct yaml *map, const char *name);
 /* Whether the map has a key that later versions only know (told by options_read). */
 bool load_later(const struct option *, const struct yaml *map);
 /* Adds "did you mean" when a known word is near. */

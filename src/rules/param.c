@@ -185,6 +185,9 @@ static void read_default(struct load *ld, const struct yaml *y, struct param *p)
 	p->required = y == NULL;
 	if (!y)
 		return;
+	if (y->kind == YAML_SCALAR && y->scalar.len &&
+	    memmem(y->scalar.p, y->scalar.len, "${", 2))
+		BAD(ld, y, "a default is constant: ${} belongs into the rule's 'params'");
 	p->fallback = load_value(y, ld->keep);
 	if (!param_check(p, ld->zones, &p->fallback, ld->keep, &err))
 		BAD(ld, y, "the default does not fit: %s", err.msg);

@@ -62,7 +62,7 @@ static void read_promote(struct names *nm, const struct yaml *y, struct pipeline
 		return;
 	}
 	nm->where = "promote";
-	if (!yaml_get(y, STR("version")))
+	if (!load_get(y, "version"))
 		y = with_text(ld, y, "version", STR("${run.id}"));
 	if (options_read(promote_options, y, &k, ld->tree, ld->diags))
 		p->promotes = names_tmpl(nm, y, false, &p->promote);
@@ -205,7 +205,7 @@ static struct str join(struct load *ld, struct str dir, struct str path)
 struct pipeline *pipeline_load(struct load *ld, const struct yaml *map, struct str name,
     struct str dir)
 {
-	const struct yaml *given = yaml_get(map, STR("dir"));
+	const struct yaml *given = load_get(map, "dir");
 	uint32_t before = diags_errors(ld->diags);
 	struct load own = *ld;
 	struct pipeline draft = {0}, *p;

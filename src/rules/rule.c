@@ -33,9 +33,9 @@ static const char *const kind_why[] = {
 
 static enum rule_kind kind_of(const struct yaml *map)
 {
-	if (yaml_get(map, STR("schedule")))
+	if (load_get(map, "schedule"))
 		return RULE_SCHEDULE;
-	return yaml_get(map, STR("signals")) ? RULE_SIGNAL : RULE_EVENT;
+	return load_get(map, "signals") ? RULE_SIGNAL : RULE_EVENT;
 }
 
 static unsigned kinds_with(struct str key)
@@ -74,17 +74,18 @@ static void check_kind(struct reading *rd)
 {
 	enum rule_kind kind = rd->r->kind;
 
-	if (kind == RULE_SCHEDULE && yaml_get(rd->map, STR("on")))
+	if (kind == RULE_SCHEDULE && load_get(rd->map, "on"))
 		BAD(rd->ld, load_key(rd->map, "on"),
 		    "a rule has either 'on' or 'schedule'");
-	else if (kind != RULE_SCHEDULE && !yaml_get(rd->map, STR("on")))
+	else if (kind != RULE_SCHEDULE && !load_get(rd->map, "on"))
 		BAD(rd->ld, rd->map,
 		    "the rule listens to nothing: expected 'on' or 'schedule'");
 	for (uint32_t i = 0; i < rd->map->n; i++) {
 		const struct yaml *key = rd->map->pairs[i].key;
 		unsigned kinds = kinds_with(key->scalar);
 
-		if ((kinds & (1u << kind)) || str_is(key->scalar, STR("on")))
+		if ((kinds & (1u << kind)) || str_is(key->scalar, STR("on")) ||
+		    yaml_is_null(rd->map->pairs[i].value))
 			continue;
 		BAD(rd->ld, key, "'%.*s' belongs to %s: this is %s (%s)",
 		    STR_ARG(key->scalar), kinds_name(kinds), kind_names[kind],

@@ -168,6 +168,7 @@ void rule_run(struct reading *rd)
 	const struct yaml *y = rd->k.run;
 	struct run_keys k = {0};
 	unsigned before;
+	uint32_t errors = diags_errors(rd->ld->diags);
 
 	if (!y) {
 		BAD(rd->ld, rd->map,
@@ -184,16 +185,19 @@ void rule_run(struct reading *rd)
 		options_read(run_options, y, &k, rd->ld->tree, rd->ld->diags);
 	else
 		k.pipeline = y->scalar;
+	if (k.pipeline.len == 0 && diags_errors(rd->ld->diags) == errors)
+		BAD(rd->ld, y, "'run' names no pipeline");
 	if (k.pipeline.len)
 		find_pipeline(rd, y->kind == YAML_MAP ? yaml_get(y, STR("pipeline")) : y,
 		    k.pipeline);
 	read_model(rd);
 	before = rd->seen;
 	rd->seen = 0;
+	errors = diags_errors(rd->ld->diags);
 	if (k.params)
 		read_params(rd, k.params);
 	if ((rd->seen & NAME_MODEL) && rd->names.no_model && rd->r->pipeline &&
-	    rd->r->pipeline->model)
+	    rd->r->pipeline->model && diags_errors(rd->ld->diags) == errors)
 		BAD(rd->ld, k.params, "a parameter reads the champion, but %s",
 		    rd->names.no_model);
 	rd->seen |= before;
@@ -235,7 +239,7 @@ static void hash_schedule(struct rule *r, struct str cron, struct str zone,
 static void read_times(struct reading *rd, const struct yaml *map,
     const struct schedule_keys *k)
 {
-	const struct yaml *cron = yaml_get(map, STR("cron"));
+	const struct yaml *cron = load_get(map, "cron");
 	struct str zone = k->timezone.len ? k->timezone : STR("UTC");
 	struct err err = {0};
 	const struct zone *z;
@@ -249,7 +253,7 @@ static void read_times(struct reading *rd, const struct yaml *map,
 		    " counts from the epoch");
 	else if (k->every_ms)
 		rd->r->schedule = schedule_every(k->every_ms, rd->ld->keep);
-	else if (!cron && !yaml_get(map, STR("times")))
+	else if (!cron && !load_get(map, "times"))
 		BAD(rd->ld, map, "a schedule needs 'cron' or 'every'");
 	if (!k->every_ms && cron && cron->kind == YAML_SCALAR) {
 		z = zones_get(rd->ld->zones, zone, &err);

@@ -47,7 +47,7 @@ static enum signal_window window_of(struct reading *rd, const struct yaml *map,
 	const struct yaml *first = NULL;
 
 	for (size_t i = 0; i < G_N_ELEMENTS(window_keys); i++) {
-		const struct yaml *y = yaml_get(map, str_of(window_keys[i]));
+		const struct yaml *y = load_get(map, window_keys[i]);
 
 		if (!y)
 			continue;
@@ -205,7 +205,7 @@ void rule_signal_values(struct reading *rd)
 			continue;
 		read_from(rd, map, s);
 		s->spec.lateness_ms = r->selectors[s->from].lateness_ms;
-		s->value = rule_expr(rd, "value", yaml_get(map, STR("value")),
+		s->value = rule_expr(rd, "value", load_get(map, "value"),
 		    NAME_EVENT | NAME_KEY | NAME_VARS | NAME_MODEL, EXPR_DYN);
 		hash_signal(rd, s, rd->names.seen);
 	}

@@ -90,7 +90,8 @@ static struct str full_name(struct build *b, const struct rule_file *f,
 {
 	const struct yaml *y = yaml_get(map, STR("name"));
 
-	if (!y || y->kind != YAML_SCALAR || !load_name(&b->ld, y, y->scalar, what))
+	if (!y || y->kind != YAML_SCALAR || yaml_is_null(y) ||
+	    !load_name(&b->ld, y, y->scalar, what))
 		return (struct str){NULL, 0};
 	if (!f->text->bundle.len)
 		return load_keep(&b->ld, y->scalar);

@@ -55,7 +55,7 @@ const struct yaml *steps_merge(struct load *ld, const struct yaml *steps,
 	for (uint32_t i = 0; i < steps->n; i++) {
 		const struct yaml *one = steps->items[i], *under = defaults;
 
-		if (one->kind == YAML_MAP && yaml_get(one, STR("gate")))
+		if (one->kind == YAML_MAP && load_get(one, "gate"))
 			under = for_gates(ld, defaults);
 		if (one->kind == YAML_MAP)
 			one = load_merge(ld, under, one);
@@ -69,10 +69,10 @@ static void read_name(struct steps *s, uint32_t i)
 	const struct yaml *at = yaml_get(s->maps[i], STR("name"));
 
 	s->names[i] = s->keys[i].name;
-	if (!s->names[i].len)
-		return;
+	if (!at || at->kind != YAML_SCALAR)
+		return;		/* told by options_read() */
 	load_name(s->ld, at, s->names[i], "step");
-	for (uint32_t j = 0; j < i; j++)
+	for (uint32_t j = 0; j < i && s->names[i].len; j++)
 		if (str_is(s->names[i], s->names[j]))
 			BAD(s->ld, at, "there is a step '%.*s' already",
 			    STR_ARG(s->names[i]));
@@ -159,6 +159,19 @@ static bool decides_code(struct str name)
 	    str_starts(name, STR("PYTHON"));
 }
 
+/* What YAML reads as null would be no text any more in the canonical text. */
+static bool is_text(struct load *ld, const struct yaml *y, const char *what)
+{
+	struct diag *d;
+
+	if (y->kind == YAML_SCALAR && !yaml_is_null(y))
+		return true;
+	d = BAD(ld, y, "%s must be a text", what);
+	if (y->kind == YAML_SCALAR)
+		diag_hint(ld->diags, d, "quote it: this is YAML's null");
+	return false;
+}
+
 void env_read(struct names *nm, const struct yaml *env, struct tmpl *ret)
 {
 	if (!env)
@@ -178,9 +191,8 @@ void env_read(struct names *nm, const struct yaml *env, struct tmpl *ret)
 			    STR_ARG(key->scalar));
 		else if (owned_by_daemon(key->scalar))
 			BAD(nm->ld, key, "RETRAIN_ variables are set by the daemon");
-		else if (value->kind != YAML_SCALAR || yaml_is_null(value))
-			BAD(nm->ld, value, "the value of '%.*s' must be a text",
-			    STR_ARG(key->scalar));
+		else if (!is_text(nm->ld, value, "the value of a variable"))
+			continue;
 		else if (decides_code(key->scalar) && ret->items[i].kind != TMPL_CONST)
 			BAD(nm->ld, value,
 			    "'%.*s' must be constant: it decides which code runs",
@@ -206,10 +218,8 @@ static void read_command(struct names *nm, const struct yaml *y, struct step_spe
 		return;
 	}
 	for (uint32_t i = 0; i < y->n; i++) {
-		if (y->items[i]->kind != YAML_SCALAR || yaml_is_null(y->items[i])) {
-			BAD(nm->ld, y->items[i], "an argument must be a text");
+		if (!is_text(nm->ld, y->items[i], "an argument"))
 			return;
-		}
 	}
 	if (!names_tmpl(nm, y, true, argv))
 		return;
@@ -258,7 +268,7 @@ static void check_with(struct load *ld, const struct catalog_instance *in,
 		options_known(&rows, 1, with, ld->diags);
 	for (; rows && rows->name; rows++)
 		if ((rows->flags & OPT_REQUIRED) &&
-		    !(with && yaml_get(with, str_of(rows->name))))
+		    !(with && load_get(with, rows->name)))
 			BAD(ld, at, "executor '%.*s' needs '%s' in 'with'",
 			    STR_ARG(in->name), rows->name);
 }
@@ -294,7 +304,8 @@ static void read_gate(struct names *nm, const struct yaml *map, const struct ste
 {
 	st->kind = STEP_GATE;
 	for (uint32_t i = 0; i < map->n; i++)
-		if (is_for_work(map->pairs[i].key->scalar))
+		if (is_for_work(map->pairs[i].key->scalar) &&
+		    !yaml_is_null(map->pairs[i].value))
 			BAD(nm->ld, map->pairs[i].key, "a gate has no '%.*s'",
 			    STR_ARG(map->pairs[i].key->scalar));
 	nm->where = "gate";
