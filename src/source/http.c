@@ -1,7 +1,7 @@
 /* Requests to our own listener, answered after the commit.
  *
- *	 http_source_push()     read()          ack()
- *	 ------------------> WAITING -----> LENT -----> answered, freed
+ *	 http_source_push()     read()       ack()               release()
+ *	 ------------------> WAITING ----> LENT ----> ANSWERED ------------> freed
  *	      503 when full
  *
  * Invariants
@@ -38,9 +38,9 @@ struct source_http {
 	struct source	 base;		/* first */
 	struct source_host host;
 	const struct http_options *options;
-	GQueue		 waiting, lent;	/* of struct pending, in order of arrival */
+	GQueue		 waiting, lent, answered; /* of struct pending, oldest first */
 	GHashTable	*by_token;
-	size_t		 bytes;		/* of both queues */
+	size_t		 bytes;		/* of all queues */
 	uint64_t	 next_token;
 	bool		 paused;
 };
@@ -103,6 +103,7 @@ static struct source *http_source_open(const struct source_host *host, struct st
 	};
 	g_queue_init(&s->waiting);
 	g_queue_init(&s->lent);
+	g_queue_init(&s->answered);
 	s->by_token = g_hash_table_new(g_int64_hash, g_int64_equal);
 	return &s->base;
 }
@@ -192,6 +193,30 @@ bool http_source_push(struct source *source, const struct http_push *push,
 	return true;
 }
 
+bool http_source_has_hook(const struct source *source, struct str name)
+{
+	const struct option_strs *hooks =
+	    &((const struct source_http *)source)->options->hooks;
+
+	CHECK(source->magic == SOURCE_MAGIC && source->impl == &source_http);
+	for (uint32_t i = 0; i < hooks->n; i++)
+		if (str_is(hooks->v[i], name))
+			return true;
+	return false;
+}
+
+bool http_source_has_hook(const struct source *source, struct str name)
+{
+	const struct option_strs *hooks =
+	    &((const struct source_http *)source)->options->hooks;
+
+	CHECK(source->magic == SOURCE_MAGIC && source->impl == &source_http);
+	for (uint32_t i = 0; i < hooks->n; i++)
+		if (str_is(hooks->v[i], name))
+			return true;
+	return false;
+}
+
 void http_source_gone(struct source *source, uint64_t token)
 {
 	struct pending *p = g_hash_table_lookup(http_of(source)->by_token, &token);
@@ -215,10 +240,14 @@ static bool http_source_read(struct source *source, struct batch *batch, uint32_
 	return !s->paused && s->waiting.length > 0;
 }
 
-/* The bytes stay until the answer: a commit is a few milliseconds away. */
+/* What is not answered yet keeps its bytes: a commit is a few milliseconds away. */
 static void http_source_release(struct source *source)
 {
-	(void)source;
+	struct source_http *s = http_of(source);
+	struct pending *p;
+
+	while ((p = g_queue_pop_head(&s->answered)))
+		pending_free(s, p);
 }
 
 static void http_source_cut(struct source *source, source_cut_f f, void *ctx)
@@ -277,7 +306,7 @@ static void http_source_ack(struct source *source, struct committed covered)
 			    ",\"seq\":%" PRIu64, p->seq);
 		g_strlcat(json, "}", sizeof(json));
 		answer(p, p->refused ? p->refused : 202, p->refused ? p->why : json);
-		pending_free(s, p);
+		g_queue_push_tail(&s->answered, p);
 	}
 }
 
@@ -292,7 +321,7 @@ static void http_source_nack(struct source *source)
 
 	while ((p = g_queue_pop_head(&s->lent))) {
 		answer(p, 503, json);
-		pending_free(s, p);
+		g_queue_push_tail(&s->answered, p);
 	}
 	g_free(json);
 }
@@ -314,17 +343,15 @@ static void http_source_status(const struct source *source, struct source_status
 	g_strlcpy(out->detail, s->paused ? "paused" : "listening", sizeof(out->detail));
 }
 
+/* Nobody is answered: the listener that holds the requests closes before us. */
 static void http_source_close(struct source *source)
 {
 	struct source_http *s = http_of(source);
-	char *json = error_json(NULL, STR("the daemon is stopping"));
 	struct pending *p;
 
-	while ((p = g_queue_pop_head(&s->lent)) || (p = g_queue_pop_head(&s->waiting))) {
-		answer(p, 503, json);
+	while ((p = g_queue_pop_head(&s->lent)) || (p = g_queue_pop_head(&s->waiting)))
 		pending_free(s, p);
-	}
-	g_free(json);
+	http_source_release(source);
 	g_hash_table_destroy(s->by_token);
 	g_free((char *)(uintptr_t)s->base.name.p);
 	g_free(s);

@@ -61,8 +61,8 @@ struct source_impl {
 	/* One message is answered negatively after the commit (quarantined: http 4xx). */
 	void		(*refuse)(struct source *, uint64_t token, enum event_refusal,
 			    struct str why);
-	/* One message is a duplicate of input `seq`, or was taken as `seq`: what http
-	 * answers with; others ignore it. */
+	/* Once per event of a message: it was taken as input `seq`, or repeats that one.
+	 * http counts these and answers with the first seq; others ignore it. */
 	void		(*accept)(struct source *, uint64_t token, uint64_t seq,
 			    bool repeat);
 	void		(*ack)(struct source *, struct committed);
@@ -102,6 +102,10 @@ struct http_push {
 };
 bool http_source_push(struct source *, const struct http_push *, http_answer_f, void *ctx,
     uint64_t *ret_token);
+/* Is /hooks/NAME open on this http source? */
+bool http_source_has_hook(const struct source *, struct str name);
+/* Is /hooks/NAME open on this http source? */
+bool http_source_has_hook(const struct source *, struct str name);
 void http_source_gone(struct source *, uint64_t token);	/* the client went away */
 /* The run source reads the outbox; turn tells it after each commit. */
 void run_source_committed(struct source *, uint64_t outbox_last);
