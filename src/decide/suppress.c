@@ -164,8 +164,8 @@ void suppress_ask(struct ctx *c, struct check *k, bool force)
 		return;
 	if (answer(k, SUPP_DISABLED, rule_off(c->d, c->rs), STR(""), INT64_MAX))
 		return;
-	if (answer(k, SUPP_DEPTH, c->depth > DEPTH_MAX, arena_printf(a, "%u/%d", c->depth,
-	    DEPTH_MAX), INT64_MAX))
+	if (answer(k, SUPP_DEPTH, c->depth > DEPTH_MAX, c->depth ? arena_printf(a, "%u/%d",
+	    c->depth, DEPTH_MAX) : STR(""), INT64_MAX))
 		return;
 	if (ask_dedupe(c, k) || k->dedupe_error || ask_cooldown(c, k, kc) ||
 	    ask_backoff(c, k, kc))

@@ -255,7 +255,26 @@ static void put_state(struct ctx *c, GString *out)
 static const enum suppressor order[] = { SUPP_DISABLED, SUPP_DEPTH, SUPP_DEDUPE,
 	SUPP_COOLDOWN, SUPP_BACKOFF, SUPP_DISARMED, SUPP_CONCURRENCY };
 
-static void put_suppressors(const struct check *k, GString *out)
+/* A suppressor that the rule does not have is left out. */
+static bool has_suppressor(const struct ctx *c, const struct check *k, enum suppressor s)
+{
+	if (k->asked[s] == ASKED_BLOCKED)
+		return true;
+	switch (s) {
+	case SUPP_DEDUPE:
+		return c->rule->dedupe_key != NULL;
+	case SUPP_COOLDOWN:
+		return c->rule->cooldown_ms > 0;
+	case SUPP_BACKOFF:
+		return c->rule->backoff;
+	case SUPP_DISARMED:		/* nothing disarms a rule yet */
+		return false;
+	default:
+		return true;
+	}
+}
+
+static void put_suppressors(const struct ctx *c, const struct check *k, GString *out)
 {
 	/* ORDER asked */
 	static const char *const verdicts[] = { "not asked", "passed", "blocked" };
@@ -263,6 +282,8 @@ static void put_suppressors(const struct check *k, GString *out)
 	json_key(out, "suppressors");
 	json_open(out, '[');
 	for (size_t i = 0; i < G_N_ELEMENTS(order); i++) {
+		if (!has_suppressor(c, k, order[i]))
+			continue;
 		json_open(out, '{');
 		json_key(out, "name");
 		json_cstr(out, suppressor_name(order[i]));
@@ -360,7 +381,7 @@ struct str trace_json(struct ctx *c, const struct check *k, const struct outcome
 	if (c->rule->signals_n)
 		put_signals(c, out);
 	put_state(c, out);
-	put_suppressors(k, out);
+	put_suppressors(c, k, out);
 	put_event(c, out);
 	json_close(out, '}');
 	r = arena_str(c->d->arena, (struct str){ out->str, (uint32_t)out->len });
