@@ -205,18 +205,6 @@ bool http_source_has_hook(const struct source *source, struct str name)
 	return false;
 }
 
-bool http_source_has_hook(const struct source *source, struct str name)
-{
-	const struct option_strs *hooks =
-	    &((const struct source_http *)source)->options->hooks;
-
-	CHECK(source->magic == SOURCE_MAGIC && source->impl == &source_http);
-	for (uint32_t i = 0; i < hooks->n; i++)
-		if (str_is(hooks->v[i], name))
-			return true;
-	return false;
-}
-
 void http_source_gone(struct source *source, uint64_t token)
 {
 	struct pending *p = g_hash_table_lookup(http_of(source)->by_token, &token);

@@ -104,8 +104,6 @@ bool http_source_push(struct source *, const struct http_push *, http_answer_f, 
     uint64_t *ret_token);
 /* Is /hooks/NAME open on this http source? */
 bool http_source_has_hook(const struct source *, struct str name);
-/* Is /hooks/NAME open on this http source? */
-bool http_source_has_hook(const struct source *, struct str name);
 void http_source_gone(struct source *, uint64_t token);	/* the client went away */
 /* The run source reads the outbox; turn tells it after each commit. */
 void run_source_committed(struct source *, uint64_t outbox_last);
