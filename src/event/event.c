@@ -1,7 +1,7 @@
 /* One message -> its events, all or none.
  *
  *	content type or headers say CloudEvents --> cloudevent.c
- *	preset alertmanager ----------------------> alertmanager.c
+ *	preset or hook alertmanager --------------> alertmanager.c
  *	the body has a CloudEvent's attributes ---> cloudevent.c
  *	else: a map ------------------------------> format.c
  *	      preset json: the body is data
@@ -209,7 +209,8 @@ static bool dispatch(struct decode *d)
 		return cloudevent_structured(d, true, &is);
 	if (prefix)
 		return cloudevent_binary(d, prefix);
-	if (format_preset(d->format) == PRESET_ALERTMANAGER)
+	if (format_preset(d->format) == PRESET_ALERTMANAGER ||
+	    str_is(d->m->part, STR("/hooks/alertmanager")))	/* the route says so */
 		return alertmanager_decode(d);
 	if (!cloudevent_structured(d, format_preset(d->format) == PRESET_CLOUDEVENTS &&
 	        !format_has_map(d->format), &is))

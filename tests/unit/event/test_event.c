@@ -540,6 +540,12 @@ static void alertmanager_gives_one_event_per_alert(void **state)
 	assert_int_equal(decode_as(f, "{\"status\":\"firing\"}"), EVENT_NO_ATTRIBUTE);
 	assert_int_equal(decode_as(f, "{\"alerts\":[]}"), EVENT_OK);
 	assert_int_equal(w.n, 0);
+	/* A source without the preset takes the hook's messages as well. */
+	w.m.part = STR("/hooks/alertmanager");
+	assert_int_equal(decode(body), EVENT_OK);
+	assert_int_equal(w.n, 2);
+	w.m.part = STR("/api/v1/events");
+	assert_int_equal(decode(body), EVENT_NO_ATTRIBUTE);
 }
 
 static void an_event_of_parts_is_filled(void **state)
