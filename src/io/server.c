@@ -78,7 +78,7 @@ struct server {
 	struct link	*links;
 	unsigned	 links_n;
 	struct io_watch	*timer;
-	bool		 closing;
+	bool		 closing, resumed;
 };
 
 static void run(struct listener *l)
@@ -129,10 +129,14 @@ static void before_sleep(void *arg)
 {
 	struct server *s = arg;
 	int64_t after = s->links ? 1000 : -1;
+	bool resumed = s->resumed;
 
+	s->resumed = false;
 	cut_slow(s);
 	for (unsigned i = 0; i < s->listeners_n; i++) {
 		MHD_UNSIGNED_LONG_LONG ms;
+		if (resumed)	/* MHD sees that only when it is run: no event tells it */
+			run(&s->listeners[i]);
 		if (MHD_get_timeout(s->listeners[i].mhd, &ms) != MHD_YES)
 			continue;
 		if (ms == 0) {
@@ -627,6 +631,7 @@ static void wake(struct request *r)
 		return;
 	r->suspended = false;
 	MHD_resume_connection(r->conn);
+	r->server->resumed = true;
 	loop_stay_awake(r->server->loop);
 }
 
