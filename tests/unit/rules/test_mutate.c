@@ -26,7 +26,8 @@ static void damage(GString *s, uint32_t *seed)
 	uint32_t at = next_random(seed) % (uint32_t)s->len;
 	uint32_t kind = next_random(seed) % 3;
 	const char *token = tokens[next_random(seed) % G_N_ELEMENTS(tokens)];
-	char *colon = strchr(s->str + at, ':'), *end = colon ? strpbrk(colon, ",}\n") : NULL;
+	char *colon = strchr(s->str + at, ':');
+	char *end = colon ? strpbrk(colon, ",}\n") : NULL;
 	gssize from = colon ? colon - s->str + 1 : 0;
 
 	if (kind == 0) {
