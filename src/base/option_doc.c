@@ -184,8 +184,10 @@ static void type_cell(const struct option *o, GString *out)
 
 	if (o->type == OPT_ENUM)
 		cell(o->words, out);
+	else if (o->type == OPT_NODE && (o->flags & OPT_EXPR))
+		g_string_append(out, o->sub ? "map of expressions" : "expression");
 	else if (o->type == OPT_NODE)
-		g_string_append(out, o->flags & OPT_EXPR ? "expression" : "map or list");
+		g_string_append(out, "map or list");
 	else
 		g_string_append(out, names[o->type]);
 }

@@ -128,6 +128,6 @@ static int run(struct ctl *c, int argc, char **argv)
 }
 
 const struct verb verb_check = {
-	"check", "[FILE|DIR...] [--strict]", "rule files: every error and warning at once",
+	"check", "[FILE|DIR...] [--strict]", "check rule files: every error and warning at once",
 	"Without arguments the configured rules directory is checked.", rows, true, run,
 };

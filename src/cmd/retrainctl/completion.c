@@ -44,6 +44,7 @@ static int run(struct ctl *c, int argc, char **argv)
 }
 
 const struct verb verb_completion = {
-	"completion", "bash|zsh", "a completion script", "Use: . <(retrainctl completion bash)",
+	"completion", "bash|zsh", "print a completion script",
+	"Use: . <(retrainctl completion bash)",
 	NULL, true, run,
 };

@@ -91,6 +91,6 @@ static int run(struct ctl *c, int argc, char **argv)
 }
 
 const struct verb verb_cron = {
-	"cron", "'EXPR' [-z ZONE] [-n N]", "the next due times, with notes on clock changes",
+	"cron", "'EXPR' [-z ZONE] [-n N]", "show the next due times, with notes on clock changes",
 	"EXPR is a cron expression (0 2 * * *) or an interval (6h).", rows, true, run,
 };

@@ -170,6 +170,6 @@ static int run(struct ctl *c, int argc, char **argv)
 }
 
 const struct verb verb_doctor = {
-	"doctor", "", "what a start depends on: ok, warn or fail, with the remedy", NULL, NULL,
+	"doctor", "", "check what a start depends on: ok, warn or fail, with the remedy", NULL, NULL,
 	true, run,
 };

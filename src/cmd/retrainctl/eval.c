@@ -148,6 +148,6 @@ static int run(struct ctl *c, int argc, char **argv)
 }
 
 const struct verb verb_eval = {
-	"eval", "'EXPR' [--data JSON] [--event JSON]", "an expression, with every part's value",
+	"eval", "'EXPR' [--data JSON] [--event JSON]", "evaluate an expression on given values",
 	"Exits 1 where the value is an error or unknown.", rows, true, run,
 };

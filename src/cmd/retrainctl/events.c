@@ -100,6 +100,6 @@ static int run(struct ctl *c, int argc, char **argv)
 }
 
 const struct verb verb_events = {
-	"events", "tail | emit --type T [--data JSON]", "what comes in, or one event by hand",
-	NULL, rows, false, run,
+	"events", "tail | emit --type T [--data JSON]",
+	"show events as they come in, or send one by hand", NULL, rows, false, run,
 };

@@ -59,7 +59,7 @@ static int run(struct ctl *c, int argc, char **argv)
 
 const struct verb verb_explain = {
 	"explain", "RULE [--key K] [--event ID | --decision N]",
-	"why a rule fired or did not",
+	"say why a rule fired or did not",
 	"Covers decisions (fired, suppressed, observed, error) and a key's last event;\n"
 	"anything else exits 1 and says what is covered.", rows, false, run,
 };

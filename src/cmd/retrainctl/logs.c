@@ -48,5 +48,5 @@ static int run(struct ctl *c, int argc, char **argv)
 }
 
 const struct verb verb_logs = {
-	"logs", "RUN [--step S] [-f]", "what a step wrote", NULL, rows, false, run,
+	"logs", "RUN [--step S] [-f]", "show what a step wrote", NULL, rows, false, run,
 };

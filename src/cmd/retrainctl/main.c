@@ -28,14 +28,14 @@ static void usage(FILE *f)
 {
 	fputs("usage: retrainctl VERB [ARGUMENTS] [OPTIONS]\n\n", f);
 	for (const struct verb *const *v = verbs; *v; v++)
-		fprintf(f, "  %-11s %-34s %s\n", (*v)->name, (*v)->args, (*v)->summary);
-	fputs("\noptions of every verb:\n"
+		fprintf(f, "  %-11s %s\n", (*v)->name, (*v)->summary);
+	fputs("\n`retrainctl VERB --help` prints a verb's arguments.  Options of every verb:\n"
 	    "  -o, --output FORMAT   table (default), wide, json, yaml, name\n"
-	    "  -w, --watch           print again on every change\n"
+	    "  -w, --watch           print again every second, until interrupted\n"
 	    "  --address ADDRESS     unix socket path, or http://host:port ($RETRAIND_ADDRESS,\n"
 	    "                        $RETRAIND_DIR/retraind.sock, /run/retraind/retraind.sock);\n"
 	    "                        over http the token is $RETRAIND_TOKEN\n"
-	    "  --dir DIR             as of the daemon ($RETRAIND_DIR)\n"
+	    "  --dir DIR             the daemon's --dir ($RETRAIND_DIR)\n"
 	    "  --config FILE         configuration, for verbs that need no daemon\n"
 	    "  -h, --help            of retrainctl, or of a verb\n"
 	    "\nexit status: 0 ok, 1 a negative answer, 2 usage or I/O, 3 warnings under"
@@ -96,11 +96,11 @@ static int run_verb(struct ctl *c, const struct verb *v, int argc, char **argv)
 	const GOptionEntry common[] = {
 		{ "output", 'o', 0, G_OPTION_ARG_STRING, &format,
 		  "table, wide, json, yaml, name", "FORMAT" },
-		{ "watch", 'w', 0, G_OPTION_ARG_NONE, &c->watch, "print again on change",
+		{ "watch", 'w', 0, G_OPTION_ARG_NONE, &c->watch, "print again every second",
 		  NULL },
 		{ "address", 0, 0, G_OPTION_ARG_STRING, &c->address, "of the daemon",
 		  "ADDRESS" },
-		{ "dir", 0, 0, G_OPTION_ARG_FILENAME, &c->dir, "as of the daemon", "DIR" },
+		{ "dir", 0, 0, G_OPTION_ARG_FILENAME, &c->dir, "the daemon's --dir", "DIR" },
 		{ "config", 0, 0, G_OPTION_ARG_FILENAME, &c->config, "configuration file",
 		  "FILE" },
 		{ NULL, 0, 0, 0, NULL, NULL, NULL },

@@ -79,8 +79,8 @@ const struct verb verb_reload = {
 	" changes nothing and exits 1.", NULL, false, run_reload,
 };
 const struct verb verb_sources = {
-	"sources", "", "sources with their state and lag", NULL, NULL, false, run_sources,
+	"sources", "", "list sources with their state and lag", NULL, NULL, false, run_sources,
 };
 const struct verb verb_version = {
-	"version", "", "the version of this program", NULL, NULL, true, run_version,
+	"version", "", "print the version of this program", NULL, NULL, true, run_version,
 };

@@ -60,10 +60,10 @@ static int retry(struct ctl *c, int argc, char **argv)
 }
 
 const struct verb verb_abort = {
-	"abort", "RUN... | --all [--reason TEXT]", "end runs; no process of theirs lives on",
+	"abort", "RUN... | --all [--reason TEXT]", "end runs, with all their processes",
 	NULL, abort_rows, false, abort_runs,
 };
 const struct verb verb_retry = {
-	"retry", "RUN...", "a new run that adopts the completed steps of an ended one", NULL,
+	"retry", "RUN...", "start a run that adopts the completed steps of an ended one", NULL,
 	NULL, false, retry,
 };

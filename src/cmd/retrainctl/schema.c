@@ -43,6 +43,7 @@ static int run(struct ctl *c, int argc, char **argv)
 }
 
 const struct verb verb_schema = {
-	"schema", "rules|config [--reference]", "schemas and reference pages of the files",
+	"schema", "rules|config [--reference | --example]",
+	"print the JSON schema or the reference page of a kind of file",
 	NULL, rows, true, run,
 };
