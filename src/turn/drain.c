@@ -344,7 +344,7 @@ static void step_events(struct turn *t, uint32_t i, const struct message *m,
 		bool known = has_identity(s, m, d->v[k], k, h);
 		if (known && store_has_seen(t->p.store, s->name, h, &seq)) {
 			skipped[skipped_n++] = k;
-			(*t->counts[i].duplicate)++;
+			t->counts[i].repeats++;
 			continue;
 		}
 		show(t, d->v[k]);
@@ -368,11 +368,14 @@ static void step_message(struct turn *t, uint32_t i, const struct message *m)
 	const struct event_format *f =
 	    m->source < rs->formats_n ? rs->formats[m->source] : NULL;
 	struct decoded d = { .t = t };
+	struct event_limits limits = t->p.limits;
 	uint32_t at = 0;
 	enum event_refusal r;
 
+	if (t->sources[i]->payload_max)
+		limits.bytes = t->sources[i]->payload_max;
 	g_string_truncate(t->why, 0);
-	r = event_decode(m, f, &rs->plan, &t->p.limits, t->arena, on_event, &d, &at,
+	r = event_decode(m, f, &rs->plan, &limits, t->arena, on_event, &d, &at,
 			 t->why);
 	if (r == EVENT_OK)
 		step_events(t, i, m, &d);

@@ -27,7 +27,7 @@ void turn_status(const struct turn *t, struct turn_status *ret)
 	ret->ready = ret->reasons_n == 0;
 }
 
-static void source_gauges(struct source *s)
+static void source_gauges(struct source *s, const struct source_count *count)
 {
 	struct source_status st = { .lag = -1 };
 	char *name = g_strndup(s->name.p, s->name.len);
@@ -37,6 +37,7 @@ static void source_gauges(struct source *s)
 	if (st.lag >= 0)
 		metric_set("source_lag_messages", (double)st.lag, "source", name, NULL);
 	*metric_counter("source_reconnects_total", "source", name, NULL) = st.reconnects;
+	*count->duplicate = count->repeats + st.repeats;
 	*metric_counter("source_gaps_total", "source", name, NULL) = st.gaps;
 	g_free(name);
 }
@@ -64,7 +65,7 @@ void turn_metrics(struct turn *t)
 	const struct ruleset *rs;
 
 	for (uint32_t i = 0; i < t->sources_n; i++)
-		source_gauges(t->sources[i]);
+		source_gauges(t->sources[i], &t->counts[i]);
 	if (!t->recovered)
 		return;
 	rs = world_ruleset(t->world);

@@ -39,7 +39,10 @@ struct queued_reload {
 	turn_answer_f	 answer;
 	void		*ctx;
 };
-struct source_count { uint64_t *accepted, *quarantined, *duplicate; };
+struct source_count {
+	uint64_t	*accepted, *quarantined, *duplicate;
+	uint64_t	 repeats;	/* found here, by identity; the source counts its own */
+};
 
 struct turn {
 	struct turn_parts p;
