@@ -33,8 +33,7 @@
 #define BACKOFF_MIN_MS	500
 #define BACKOFF_MAX_MS	5000
 #define IDLE_MS		60000	/* a partition without messages so long is idle */
-#define IDLE_STEP_MS	5000
-#define REPORT_MS	5000
+#define SLOW_MS		5000	/* how often idleness and reports are looked at */
 #define HEADERS_MAX	64
 
 enum kafka_state { KAFKA_ASKING = 1, KAFKA_STORING, KAFKA_READING };
@@ -46,15 +45,15 @@ struct source_kafka {
 	struct kafka	*handle;
 	enum kafka_state state;
 	struct io_watch	*timer;		/* next survey */
-	struct io_watch	*idle_timer;
+	struct io_watch	*slow_timer;
 	int64_t		 backoff_ms;
 	struct parts	 parts;
 	bool		 started, up, caught_up, say_caught_up, paused, cut_done;
+	bool		 unreported;	/* a commit since the last report */
 	rd_kafka_message_t **held;	/* lent */
 	uint32_t	 held_n, held_cap;
 	struct arena	*arena;		/* headers of what is lent */
 	int64_t		 now_ms;	/* boot time of the last read */
-	int64_t		 reported_ms;
 	uint64_t	 reconnects, gaps, repeats;
 	char		 detail[200];
 };
@@ -194,8 +193,22 @@ static void on_timer(void *ctx)
 		reopen(s);
 }
 
+/* For lag dashboards: what was stored since the last time. */
+static void report(struct source_kafka *s)
+{
+	rd_kafka_topic_partition_list_t *list;
+
+	if (!s->unreported || s->options->lag_group.len == 0 || !s->up ||
+	    s->state != KAFKA_READING)
+		return;
+	s->unreported = false;
+	list = parts_list(&s->parts, true);
+	kafka_report(s->handle, list);
+	rd_kafka_topic_partition_list_destroy(list);
+}
+
 /* Idleness counts while all that there is has been read. */
-static void on_idle_timer(void *ctx)
+static void on_slow_timer(void *ctx)
 {
 	struct source_kafka *s = ctx;
 	int64_t now = clock_read().boot_ms;
@@ -209,7 +222,8 @@ static void on_idle_timer(void *ctx)
 		s->host.on_state(
 		    s->host.ctx, &s->base, str_of(p->name), SOURCE_PART_IDLE);
 	}
-	io_watch_after(s->idle_timer, IDLE_STEP_MS);
+	report(s);
+	io_watch_after(s->slow_timer, SLOW_MS);
 }
 
 /* Gives positions to the partitions that have none; true if there was one. */
@@ -348,7 +362,7 @@ static struct source *kafka_source_open(const struct source_host *host, struct s
 	parts_init(&s->parts, options);
 	s->arena = arena_new(0);
 	s->timer = loop_timer(host->loop, on_timer, s);
-	s->idle_timer = loop_timer(host->loop, on_idle_timer, s);
+	s->slow_timer = loop_timer(host->loop, on_slow_timer, s);
 	snprintf(s->detail, sizeof(s->detail), "not connected yet");
 	return &s->base;
 }
@@ -364,7 +378,7 @@ static void kafka_source_start(struct source *source)
 	struct source_kafka *s = kafka_of(source);
 
 	reopen(s);
-	on_idle_timer(s);
+	on_slow_timer(s);
 }
 
 static void part_stop(struct source_kafka *s, struct part *p)
@@ -520,19 +534,6 @@ static void kafka_source_cut(struct source *source, source_cut_f f, void *ctx)
 	s->cut_done = true;
 }
 
-/* For lag dashboards; now and then, and what was stored. */
-static void report(struct source_kafka *s, int64_t now)
-{
-	rd_kafka_topic_partition_list_t *list;
-
-	if (s->options->lag_group.len == 0 || now - s->reported_ms < REPORT_MS)
-		return;
-	s->reported_ms = now;
-	list = parts_list(&s->parts, true);
-	kafka_report(s->handle, list);
-	rd_kafka_topic_partition_list_destroy(list);
-}
-
 static void kafka_source_ack(struct source *source, struct committed covered)
 {
 	struct source_kafka *s = kafka_of(source);
@@ -540,8 +541,7 @@ static void kafka_source_ack(struct source *source, struct committed covered)
 	(void)covered;
 	if (s->state == KAFKA_STORING && s->cut_done)
 		assign(s);
-	else if (s->state == KAFKA_READING && s->up)
-		report(s, clock_read().boot_ms);
+	s->unreported = true;
 }
 
 static void kafka_source_pause(struct source *source, bool on)
@@ -580,7 +580,7 @@ static void kafka_source_close(struct source *source)
 	kafka_source_release(source);
 	kafka_close(s->handle);
 	io_watch_free(s->timer);
-	io_watch_free(s->idle_timer);
+	io_watch_free(s->slow_timer);
 	parts_fini(&s->parts);
 	arena_free(s->arena);
 	g_free(s->held);
