@@ -37,8 +37,8 @@ static void attempt_reset(struct world *w, struct run *r, uint32_t i)
 	r->steps[i].attempt_dirty = true;
 }
 
-/* False: it ended before it began, since its arguments cannot be made. */
-bool attempt_start(struct world *w, struct run *r, uint32_t i)
+/* It may end before it began, when its arguments cannot be made. */
+void attempt_start(struct world *w, struct run *r, uint32_t i)
 {
 	struct attempt_end end = { .state = REPORT_FAILED, .last = true };
 
@@ -46,12 +46,10 @@ bool attempt_start(struct world *w, struct run *r, uint32_t i)
 		step_change(w, r, i, STEP_EV_START, STR(""));
 	attempt_reset(w, r, i);
 	run_key_add(w, r, i);
-	if (start_put(w, r, i, &end.reason)) {
+	if (start_put(w, r, i, &end.reason))
 		row_op(w, r, i, EXEC_START);
-		return true;
-	}
-	attempt_end(w, r, i, &end);
-	return false;
+	else
+		attempt_end(w, r, i, &end);
 }
 
 void attempt_abort(struct world *w, struct run *r, uint32_t i)

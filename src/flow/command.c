@@ -59,7 +59,7 @@ static GString *answer_begin(const char *key, struct str value)
 }
 
 /* params as a MAP; an empty text is the empty map.  False: answered already. */
-static bool read_params(struct world *w, const struct command *cmd, struct value *ret)
+bool command_params(struct world *w, const struct command *cmd, struct value *ret)
 {
 	*ret = cmd->params.len ? value_from_json(cmd->params, w->arena) :
 	    value_map_of(NULL, NULL, 0, w->arena);
@@ -69,14 +69,14 @@ static bool read_params(struct world *w, const struct command *cmd, struct value
 	return false;
 }
 
-static struct str member_str(struct world *w, struct value map, const char *name)
+struct str map_text(struct world *w, struct value map, const char *name)
 {
 	struct value v = value_member(map, str_of(name), w->arena);
 
 	return v.tag == VALUE_STRING ? value_as_str(v) : STR("");
 }
 
-static struct str member_json(struct world *w, struct value map, const char *name)
+struct str map_json(struct world *w, struct value map, const char *name)
 {
 	struct value v = value_member(map, str_of(name), w->arena);
 	GString *s;
@@ -88,9 +88,9 @@ static struct str member_json(struct world *w, struct value map, const char *nam
 	return text_take(w, s);
 }
 
-/* ---- run, retry ---- */
+/* ---- run ---- */
 
-static void order_answer(struct world *w, const struct command *cmd, struct order *o,
+void command_order(struct world *w, const struct command *cmd, struct order *o,
     struct value params)
 {
 	struct verdict v = { 0 };
@@ -111,7 +111,7 @@ static void order_answer(struct world *w, const struct command *cmd, struct orde
 	answer_ok(w, cmd, json);
 }
 
-static void no_pipeline(struct world *w, const struct command *cmd, struct str name)
+void command_no_pipeline(struct world *w, const struct command *cmd, struct str name)
 {
 	struct str *names = ARENA_ARRAY(w->arena, struct str, w->rules->pipelines_n);
 	struct str near;
@@ -130,115 +130,9 @@ static void on_run(struct world *w, const struct command *cmd)
 	struct value params;
 
 	if (!o.pipeline)
-		no_pipeline(w, cmd, cmd->target);
-	else if (read_params(w, cmd, &params))
-		order_answer(w, cmd, &o, params);
-}
-
-/* The number at the end of a run's name; 0: there is none. */
-static uint64_t run_number(struct str name)
-{
-	uint64_t n = 0, unit = 1;
-	uint32_t i = name.len;
-
-	while (
-	    i > 0 && name.p[i - 1] >= '0' && name.p[i - 1] <= '9' && name.len - i < 18) {
-		n += (uint64_t)(name.p[--i] - '0') * unit;
-		unit *= 10;
-	}
-	return i > 0 && name.p[i - 1] == '-' ? n : 0;
-}
-
-static bool hash_is(const uint8_t hash[32], struct str hex)
-{
-	static const char digits[] = "0123456789abcdef";
-
-	if (hex.len != 64)
-		return false;
-	for (uint32_t i = 0; i < 64; i++)
-		if (hex.p[i] != digits[i % 2 ? hash[i / 2] & 15 : hash[i / 2] >> 4])
-			return false;
-	return true;
-}
-
-/* The pipeline that the old run had: in the rule set, or held by an unfinished run. */
-static struct pipeline *pipeline_of_hash(const struct world *w, struct str name,
-    struct str hex)
-{
-	struct pipeline *p = ruleset_pipeline(w->rules, name);
-
-	if (p && hash_is(p->hash, hex))
-		return p;
-	for (uint32_t i = 0; i < w->runs->len; i++) {
-		const struct run *r = w->runs->pdata[i];
-
-		if (r->pipeline && hash_is(r->pipeline->hash, hex))
-			return r->pipeline;
-	}
-	return NULL;
-}
-
-static void read_adopt(struct world *w, struct value list, struct order *o)
-{
-	struct adopt *adopt;
-
-	if (list.tag != VALUE_LIST)
-		return;
-	adopt = ARENA_ARRAY(w->arena, struct adopt, list.list->n);
-	for (uint32_t i = 0; i < list.list->n; i++) {
-		struct value v = list.list->v[i];
-
-		if (v.tag != VALUE_MAP)
-			continue;
-		adopt[o->adopt_n++] = (struct adopt){ .step = member_str(w, v, "step"),
-			.outputs = member_json(w, v, "outputs"),
-			.metrics = member_json(w, v, "metrics") };
-	}
-	o->adopt = adopt;
-}
-
-static void on_retry(struct world *w, const struct command *cmd)
-{
-	struct order o = { .key = cmd->key, .actor = cmd->actor, .force = cmd->force,
-		.retry_of = run_number(cmd->target) };
-	struct value given, trigger, params, decision;
-	struct str name;
-
-	if (!read_params(w, cmd, &given))
-		return;
-	if (run_find(w, cmd->target)) {
-		answer_error(
-		    w, cmd, 409, "run '%.*s' has not ended", STR_ARG(cmd->target));
-		return;
-	}
-	if (o.retry_of == 0 || o.retry_of > w->c->last_run) {
-		answer_error(w, cmd, 404, "no run '%.*s'", STR_ARG(cmd->target));
-		return;
-	}
-	name = member_str(w, given, "pipeline");
-	o.pipeline = pipeline_of_hash(w, name, member_str(w, given, "pipeline_hash"));
-	if (!o.pipeline && cmd->force)
-		o.pipeline = ruleset_pipeline(w->rules, name);
-	if (!o.pipeline && ruleset_pipeline(w->rules, name)) {
-		answer_error(w, cmd, 409, "pipeline '%.*s' has changed since run '%.*s': "
-		    "force takes it as it is now", STR_ARG(name), STR_ARG(cmd->target));
-		return;
-	}
-	if (!o.pipeline) {
-		no_pipeline(w, cmd, name);
-		return;
-	}
-	o.events = member_json(w, given, "events");
-	o.model = member_str(w, given, "model");
-	trigger = value_member(given, STR("trigger"), w->arena);
-	if (trigger.tag == VALUE_MAP) {
-		o.rule = member_str(w, trigger, "rule");
-		decision = value_member(trigger, STR("decision"), w->arena);
-		o.decision = decision.tag == VALUE_INT ? (uint64_t)decision.i : 0;
-	}
-	read_adopt(w, value_member(given, STR("adopt"), w->arena), &o);
-	params = value_member(given, STR("params"), w->arena);
-	order_answer(w, cmd, &o, params.tag == VALUE_MAP ? params : value_null());
+		command_no_pipeline(w, cmd, cmd->target);
+	else if (command_params(w, cmd, &params))
+		command_order(w, cmd, &o, params);
 }
 
 /* ---- abort ---- */
@@ -335,12 +229,12 @@ static void on_promote(struct world *w, const struct command *cmd)
 	struct value given;
 	GString *json;
 
-	if (!read_params(w, cmd, &given))
+	if (!command_params(w, cmd, &given))
 		return;
-	m.version = member_str(w, given, "version");
-	m.run = member_str(w, given, "run");
-	m.metrics = member_json(w, given, "metrics");
-	m.baseline = member_json(w, given, "baseline");
+	m.version = map_text(w, given, "version");
+	m.run = map_text(w, given, "run");
+	m.metrics = map_json(w, given, "metrics");
+	m.baseline = map_json(w, given, "baseline");
 	if (m.model.len == 0 || m.version.len == 0) {
 		answer_error(w, cmd, 422, "promote needs a model and a version");
 	} else if (str_is(champion.version, m.version)) {
@@ -411,7 +305,7 @@ static const struct {
 	[COMMAND_TRIGGER] = { "trigger", on_trigger },
 	[COMMAND_RUN]	  = { "run", on_run },
 	[COMMAND_ABORT]	  = { "abort", on_abort },
-	[COMMAND_RETRY]	  = { "retry", on_retry },
+	[COMMAND_RETRY]	  = { "retry", command_retry },
 	[COMMAND_PAUSE]	  = { "pause", on_pause },
 	[COMMAND_RESUME]  = { "resume", on_resume },
 	[COMMAND_PROMOTE] = { "promote", on_promote },
