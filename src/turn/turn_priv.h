@@ -41,7 +41,7 @@ struct queued_reload {
 };
 struct source_count {
 	uint64_t	*accepted, *quarantined, *duplicate;
-	uint64_t	 repeats;	/* found here, by identity; the source counts its own */
+	uint64_t repeats; /* found here, by identity; the source counts its own */
 };
 
 struct turn {

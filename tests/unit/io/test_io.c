@@ -135,7 +135,8 @@ static void a_full_family_counts_the_rest_as_other(void **state)
 	metrics_reset();
 	for (int i = 0; i < 1003; i++) {
 		char *name = g_strdup_printf("r%04d", i);
-		metric_add("rule_matched_total", 2, "rule", name, "outcome", "late", NULL);
+		metric_add("rule_matched_total", 2, "rule", name, "outcome", "late",
+			   NULL);
 		g_free(name);
 	}
 	metrics_print(s);
@@ -187,8 +188,9 @@ struct exchange {
 static void *ask(void *arg)
 {
 	struct exchange *x = arg;
-	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons((uint16_t)x->port),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+				  .sin_port = htons((uint16_t)x->port),
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 	char buf[4096];
 	ssize_t n;
@@ -253,8 +255,11 @@ static void a_request_reaches_its_handler_whole(void **state)
 {
 	struct exchange x;
 
-	exchange(*state, "POST /p?a=b%20c HTTP/1.1\r\nHost: a\r\nHost: b\r\n"
-	    "Content-Type: x/y\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello", &x);
+	exchange(
+	    *state,
+	    "POST /p?a=b%20c HTTP/1.1\r\nHost: a\r\nHost: b\r\n"
+	    "Content-Type: x/y\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello",
+	    &x);
 	assert_true(g_str_has_prefix(x.got->str, "HTTP/1.1 200 "));
 	assert_true(g_str_has_suffix(x.got->str, "\r\n\r\nhello"));
 	g_string_free(x.got, TRUE);
@@ -264,7 +269,8 @@ static void an_answer_may_come_later(void **state)
 {
 	struct exchange x;
 
-	exchange(*state, "GET /later HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", &x);
+	exchange(*state, "GET /later HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+		 &x);
 	assert_true(g_str_has_prefix(x.got->str, "HTTP/1.1 202 "));
 	assert_non_null(strstr(x.got->str, "X-Test: yes\r\n"));
 	assert_true(g_str_has_suffix(x.got->str, "after"));

@@ -135,7 +135,8 @@ static void state_comes_back_after_many_commits(void **state)
 		if (round % 97 == 0) {
 			again(f);
 			for (int i = 0; i < 300; i++)
-				assert_memory_equal(cells_get(f->cells, ids[i]), &want[i], 8);
+				assert_memory_equal(cells_get(f->cells, ids[i]), &want[i],
+						    8);
 		}
 	}
 	g_rand_free(r);
@@ -233,7 +234,8 @@ static void a_run_is_asked_by_name_and_by_number(void **state)
 		assert_true(query_run(r, &q, s, &err));
 		assert_non_null(strstr(s->str, "\"id\":\"p-1\""));
 		assert_non_null(strstr(s->str, "\"params\":{\"a\":1}"));
-		assert_non_null(strstr(s->str, "\"created\":\"1970-01-01T00:00:00.001Z\""));
+		assert_non_null(
+		    strstr(s->str, "\"created\":\"1970-01-01T00:00:00.001Z\""));
 	}
 	q.id = (char *)(uintptr_t)"other-1";
 	assert_false(query_run(r, &q, s, &err));
@@ -261,13 +263,13 @@ static void a_newer_schema_is_refused_by_both_versions(void **state)
 
 	close_it(f);
 	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	sqlite3_exec(db, "PRAGMA user_version=99", NULL, NULL, NULL);
+	(void)sqlite3_exec(db, "PRAGMA user_version=99", NULL, NULL, NULL);
 	sqlite3_close(db);
 	assert_null(store_open(f->dir, &options, &err));
 	assert_int_equal(err.code, ERR_USAGE);
 	assert_non_null(strstr(err.msg, "schema 99"));
 	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	sqlite3_exec(db, "PRAGMA user_version=1", NULL, NULL, NULL);
+	(void)sqlite3_exec(db, "PRAGMA user_version=1", NULL, NULL, NULL);
 	sqlite3_close(db);
 	g_free(path);
 	open_it(f);
