@@ -35,6 +35,7 @@ static struct decision_row row_of(const struct ctx *c, enum outcome o)
 		.event_id = event_id(c), .due_ms = c->due_ms, .count = 1 };
 }
 
+/* What a person asked for always has a row; the rest may be counted only. */
 static void write_row(struct ctx *c, const struct check *k, struct decision_row *row,
     struct outcome_view *view)
 {
@@ -43,7 +44,7 @@ static void write_row(struct ctx *c, const struct check *k, struct decision_row 
 
 	if (!view->decision)
 		view->decision = m->decision + 1;
-	if (!decision_counts_only(c->d, c->rs, row->by, row->outcome))
+	if (view->actor.len || !decision_counts_only(c->d, c->rs, row))
 		row->trace = trace_json(c, k, view, &row->reason);
 	id = decision_write(c->d, row);
 	if (id && c->k)
@@ -250,12 +251,11 @@ static void settle_stopped(struct ctx *c, enum suppressor by)
 }
 
 /* A deferred emission that is stopped again by the same thing is no news. */
-static bool is_news(const struct decide *d, const struct ctx *c, const struct emission *em,
-    const struct verdict *v)
+static bool is_news(const struct decide *d, const struct ctx *c, const struct verdict *v)
 {
 	const struct key_cell *k;
 
-	if (!v->by || v->error.p || !is_signal(c) || em->actor.len)
+	if (!v->by || v->error.p || !is_signal(c) || d->pending.kind == JOB_TRIGGER)
 		return true;
 	k = key_get(d, c->k);
 	return !(k->m.owed && k->blocked == v->by);
@@ -278,7 +278,7 @@ void decide_settle(struct decide *d, const struct emission *em, const struct ver
 	struct decision_row row = row_of(c, o);
 	struct outcome_view view = { .outcome = o, .decision = em->decision,
 		.run_id = v->run_id, .error = v->error, .actor = em->actor };
-	bool news = is_news(d, c, em, v);
+	bool news = is_news(d, c, v);
 
 	CHECK(p->open);
 	p->open = false;
@@ -295,9 +295,9 @@ void decide_settle(struct decide *d, const struct emission *em, const struct ver
 	}
 	if (o == OUTCOME_FIRED || o == OUTCOME_OBSERVED)
 		settle_fired(d, em, c);
-	else if (o == OUTCOME_SUPPRESSED && !em->actor.len && is_signal(c))
+	else if (o == OUTCOME_SUPPRESSED && p->kind != JOB_TRIGGER && is_signal(c))
 		settle_stopped(c, v->by);
-	else if (o == OUTCOME_ERROR && !em->actor.len)
+	else if (o == OUTCOME_ERROR && p->kind != JOB_TRIGGER)
 		machine_answer(c, MACHINE_DROPPED);
 	if (p->kind == JOB_DUE)
 		schedule_row(d, c->rs, c->due_ms, outcome_name(o));

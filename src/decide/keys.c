@@ -72,8 +72,9 @@ void keys_fini(struct decide *d)
 struct keyed *keyed_find(const struct decide *d, enum cell_kind kind,
     const uint8_t *owner, struct str key)
 {
-	struct keyed probe = { .kind = kind, .key = key, .hash = hash_of(kind, owner, key) };
+	struct keyed probe = { .kind = (uint8_t)kind, .key = key };
 
+	probe.hash = hash_of(kind, owner, key);
 	memcpy(probe.owner, owner, OWNER_BYTES);
 	return g_hash_table_lookup(d->index, &probe);
 }
@@ -161,9 +162,12 @@ static int64_t expires(const struct keyed_cell *h)
 void keyed_use(struct decide *d, struct keyed *k)
 {
 	const struct keyed_cell *h = cells_get(d->cells, k->cell);
+	struct keyed_cell *w;
 
-	if (d->now_tick - h->used_tick > slack(h))
-		((struct keyed_cell *)cells_touch(d->cells, k->cell))->used_tick = d->now_tick;
+	if (d->now_tick - h->used_tick <= slack(h))
+		return;
+	w = cells_touch(d->cells, k->cell);
+	w->used_tick = d->now_tick;
 }
 
 static void leave_rule(struct decide *d, struct keyed *k)
@@ -216,10 +220,10 @@ void keys_sweep_by(struct decide *d, int64_t tick)
 static bool key_is_idle(const struct decide *d, const struct keyed *k)
 {
 	const struct key_cell *c = key_get(d, k);
-	int64_t cooldown = k->rs->rule ? k->rs->rule->cooldown_ms : 0;
+	struct machine_config cfg = machine_config_of(k->rs->rule);
 
 	return c->m.state == MACHINE_INACTIVE &&
-	    (!c->m.emitted || d->now_tick - c->m.last_emit >= cooldown) &&
+	    machine_cooldown_left(&c->m, &cfg, d->now_tick) == 0 &&
 	    d->now_tick >= c->backoff_until;
 }
 
@@ -260,8 +264,8 @@ static bool shared_in_use(const struct decide *d, const struct keyed *k)
 
 static bool may_go(const struct decide *d, const struct keyed *k)
 {
-	if (k->kind == CELL_KEY)
-		return !k->rs || key_is_idle(d, k);
+	if (k->kind == CELL_KEY)	/* a removed rule keeps its state that long */
+		return !k->rs || !k->rs->rule || key_is_idle(d, k);
 	if (k->kind == CELL_DEDUPE)
 		return true;
 	return !shared_in_use(d, k);

@@ -169,7 +169,7 @@ uint64_t decision_next(struct decide *);
 void decision_give_back(struct decide *, uint64_t id);	/* the last one: no row */
 void decision_flush(struct decide *, struct rule_state *);
 bool decision_counts_only(const struct decide *, const struct rule_state *,
-    enum suppressor, enum outcome);
+    const struct decision_row *);
 void dedupe_store(struct decide *, struct rule_state *, struct str value,
     uint64_t decision, bool observed);
 void dedupe_forget_observed(struct decide *, struct rule_state *);

@@ -151,7 +151,7 @@ void key_arm(struct decide *d, struct rule_state *rs, struct keyed *k)
 	if (rs->rule && rs->rule->kind == RULE_SIGNAL && !rule_off(d, rs)) {
 		const struct key_cell *c = key_get(d, k);
 
-		if (rule_get(d, rs)->anchored)
+		if (rule_get(d, rs)->anchored || rule_get(d, rs)->has_clock)
 			clock = clock_due(d, rs, k);
 		if (c->wake_at != INT64_MAX)
 			tick = MAX(c->wake_at, clock_hold(d, rs));
@@ -302,6 +302,10 @@ bool signal_evaluate(struct decide *d, struct rule_state *rs, struct keyed *k,
 /* After the answer to an emission: the deadlines that it moved. */
 void signal_settled(struct decide *d, struct rule_state *rs, struct keyed *k)
 {
+	int64_t asked = key_get(d, k)->wake_at;	/* by the run that flow created */
+
 	set_wake(d, rs, k);
+	if (asked <= d->now_tick)
+		key_touch(d, k)->wake_at = asked;
 	key_arm(d, rs, k);
 }

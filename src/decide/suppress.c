@@ -352,14 +352,15 @@ static void count(struct decide *d, struct rule_state *rs, const struct decision
 }
 
 bool decision_counts_only(const struct decide *d, const struct rule_state *rs,
-    enum suppressor by, enum outcome o)
+    const struct decision_row *r)
 {
 	const struct rule_cell *c = rule_get(d, rs);
 
-	if (o == OUTCOME_FIRED || o == OUTCOME_OBSERVED)
+	if (r->outcome == OUTCOME_FIRED || r->outcome == OUTCOME_OBSERVED)
 		return false;
-	return by == SUPP_DISABLED ||
-	    (c->counting && c->rows[reason_index(by, o)] >= ROWS_MAX);
+	if (r->by == SUPP_DISABLED)	/* a row only for a person's trigger */
+		return !r->trace.len;
+	return c->counting && c->rows[reason_index(r->by, r->outcome)] >= ROWS_MAX;
 }
 
 uint64_t decision_next(struct decide *d)
@@ -382,7 +383,7 @@ uint64_t decision_write(struct decide *d, const struct decision_row *row)
 	uint32_t i = reason_index(row->by, row->outcome);
 
 	count(d, rs, row);
-	if (decision_counts_only(d, rs, row->by, row->outcome)) {
+	if (decision_counts_only(d, rs, row)) {
 		minute_of(d, rs)->over[i] += row->count;
 		if (row->id)
 			decision_give_back(d, row->id);

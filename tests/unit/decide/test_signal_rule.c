@@ -323,7 +323,8 @@ static void since_last_success_counts_what_no_run_has_seen(void **state)
 	fx_expect(&f, "");
 	sample(&f, "", 60);
 	fx_expect(&f, "fired rows\n");
-	fx_advance(&f, 0);
+	expect_state(&f, "rows", "firing");
+	fx_advance(&f, 0);		/* the cut asks for a look at what is left */
 	sample(&f, "", 60);		/* 60 of the new share */
 	expect_state(&f, "rows", "inactive");
 	decide_run_ended(f.d, &e, f.tick);	/* 180 again */
@@ -336,6 +337,27 @@ static void since_last_success_counts_what_no_run_has_seen(void **state)
 	expect_state(&f, "rows", "inactive");
 	sample(&f, "", 1);
 	fx_expect(&f, "fired rows\n");
+	fx_free(&f);
+}
+
+/* What flow tells while an emission is out is not lost when it is settled. */
+static void a_cut_by_the_rule_s_own_run_is_looked_at(void **state)
+{
+	struct fx f = fx_new("rules:\n"
+	    "  - name: rows\n"
+	    "    on: m\n"
+	    "    signals: {rows: {value: data.v, since: last_success}}\n"
+	    "    when: rows.sum >= 100\n"
+	    "    on_nodata: \"false\"\n"
+	    "    run: train\n");
+
+	(void)state;
+	f.cuts = true;
+	sample(&f, "", 120);
+	fx_expect(&f, "fired rows\n");
+	expect_state(&f, "rows", "firing");
+	fx_advance(&f, 0);
+	expect_state(&f, "rows", "inactive");
 	fx_free(&f);
 }
 
@@ -557,6 +579,7 @@ int main(void)
 		cmocka_unit_test(refire_repeats_while_it_lasts),
 		cmocka_unit_test(every_evaluates_without_events),
 		cmocka_unit_test(since_last_success_counts_what_no_run_has_seen),
+		cmocka_unit_test(a_cut_by_the_rule_s_own_run_is_looked_at),
 		cmocka_unit_test(equal_definitions_share_one_window),
 		cmocka_unit_test(late_and_invalid_samples_are_counted),
 		cmocka_unit_test(an_edit_keeps_the_episode),

@@ -134,6 +134,23 @@ static void a_disabled_rule_writes_one_row_per_minute(void **state)
 	fx_free(&f);
 }
 
+static void a_trigger_of_a_disabled_rule_is_answered(void **state)
+{
+	struct fx f = fx_new(ONCE("    mode: disabled\n"));
+	struct input in = { .kind = INPUT_COMMAND };
+	struct err err = { 0 };
+
+	(void)state;
+	for (int force = 0; force < 2; force++) {
+		fx_begin(&f, &in);
+		assert_true(decide_trigger(f.d, STR("r"), STR(""), (struct value){ 0 },
+		    force, STR("ann"), &err));
+		fx_end(&f);
+	}
+	fx_expect(&f, "suppressed r by disabled\nfired r\n");
+	fx_free(&f);
+}
+
 static void a_paused_rule_is_as_a_disabled_one(void **state)
 {
 	struct fx f = fx_new("rules:\n"
@@ -223,6 +240,7 @@ int main(void)
 		cmocka_unit_test(a_deep_cascade_is_stopped),
 		cmocka_unit_test(observe_records_and_starts_nothing),
 		cmocka_unit_test(a_disabled_rule_writes_one_row_per_minute),
+		cmocka_unit_test(a_trigger_of_a_disabled_rule_is_answered),
 		cmocka_unit_test(a_paused_rule_is_as_a_disabled_one),
 		cmocka_unit_test(past_a_hundred_rows_a_minute_they_are_counted),
 		cmocka_unit_test(ids_of_rows_have_no_gaps),
