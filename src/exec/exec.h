@@ -18,6 +18,7 @@ struct exec_host {
 	const char	*state_dir;	/* runs/ is below it */
 	const char	*instance;
 	const char	*shim;		/* path of retrain-shim; NULL: search */
+	int64_t		 min_free;	/* bytes; with less no step starts */
 	void		(*on_report)(void *, const struct report *);
 	void		*ctx;
 };

@@ -1,0 +1,613 @@
+/* The process kind: a shim per step, a directory per shim.
+ *
+ *	runs/<key>/  spec.json input.json     written here, before the shim starts
+ *	             claim exit.json log      written by the shim
+ *	             abort                    written here, read by the shim
+ *	             outputs.json metrics.json artifacts/ tmp/    the step's
+ *
+ * Invariants
+ *   (1) Only the shim that made `claim` may exec, and only one can make it: a second
+ *       start under the same key runs nothing.  So start() may be repeated, also by
+ *       the next daemon.
+ *   (2) What is known of a step is read from its directory (record.c), never
+ *       remembered: an entry here only says that its shim is being watched.
+ *   (3) An abort of what never started is a start too: its shim claims the key, finds
+ *       the abort file and writes the exit record.  No later start can then run.
+ *   (4) Nothing here waits: the shim says on a pipe that it has claimed, and a pidfd
+ *       says that it ended. */
+#include "exec/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "exec/exec.h"
+#include "exec/kind.h"
+#include "io/clock.h"
+#include "io/log.h"
+#include "io/spawn.h"
+
+#define FD_FLOOR 200		/* as in process_open.c */
+#define AGAIN_MS 1000
+#define FULL_AGAIN_MS 5000
+
+struct entry {
+	struct process	*p;
+	char		*key;
+	struct retrain_op *op;	/* START or ABORT, answered when the claim is made */
+	bool		 abort;
+	struct child	*child;	/* ours; NULL: attached */
+	int		 pidfd, said_fd;
+	struct retrain_watch *exited, *said;
+};
+
+/* ---- answers ---- */
+
+static void answer(struct process *p, struct retrain_op *op, enum retrain_answer what,
+    enum retrain_state state, int32_t again_ms, const char *reason)
+{
+	struct retrain_result a = { .size = sizeof(a), .answer = what, .state = state,
+		.reason = reason, .exit_code = -1, .again_ms = again_ms };
+
+	p->host->done(op, &a);
+}
+
+/* ---- watching shims ---- */
+
+static void entry_free(void *arg)
+{
+	struct entry *e = arg;
+
+	e->p->host->unwatch(e->exited);
+	e->p->host->unwatch(e->said);
+	child_forget(e->child);
+	if (e->pidfd >= 0)
+		close(e->pidfd);
+	if (e->said_fd >= 0)
+		close(e->said_fd);
+	g_free(e->key);
+	g_free(e);
+}
+
+static struct entry *entry_new(struct process *p, const char *key)
+{
+	struct entry *e = g_new0(struct entry, 1);
+
+	e->p = p;
+	e->key = g_strdup(key);
+	e->pidfd = e->said_fd = -1;
+	g_hash_table_replace(p->entries, e->key, e);
+	return e;
+}
+
+static void entry_ended(struct entry *e)
+{
+	struct process *p = e->p;
+	char *key = g_strdup(e->key);
+
+	g_hash_table_remove(p->entries, key);
+	p->host->changed(p->host, key);
+	g_free(key);
+}
+
+static void on_attached_exit(void *arg)
+{
+	entry_ended(arg);
+}
+
+/* Watches the shim of a step that an earlier daemon started. */
+static void attach(struct process *p, const char *key, const struct record *r)
+{
+	struct entry *e;
+	int fd;
+
+	if (g_hash_table_contains(p->entries, key))
+		return;
+	fd = record_pidfd(p->runs_fd, key, r);
+	if (fd < 0)
+		return;
+	e = entry_new(p, key);
+	e->pidfd = fd;
+	e->exited = p->host->watch(p->host, fd, POLLIN, 0, on_attached_exit, e);
+}
+
+/* The shim's pidfd is looked up anew, under its lock, each time. */
+static void terminate(struct process *p, const char *key)
+{
+	struct record r;
+	int fd;
+
+	record_read(p->runs_fd, key, &r);
+	fd = record_pidfd(p->runs_fd, key, &r);
+	record_fini(&r);
+	if (fd < 0)
+		return;
+	syscall(SYS_pidfd_send_signal, fd, SIGTERM, NULL, 0);
+	close(fd);
+}
+
+/* The shim died: what it cannot kill any more, the cgroup can.  True: all are gone. */
+static bool cgroup_kill(const struct process *p, const char *key)
+{
+	char *dir = g_build_filename(p->cgroup, key, NULL);
+	char *kill_path = g_build_filename(dir, "cgroup.kill", NULL);
+	int fd = open(kill_path, O_WRONLY | O_CLOEXEC);
+	bool gone = fd < 0 || (write(fd, "1", 1) == 1 && rmdir(dir) == 0);
+
+	if (fd >= 0)
+		close(fd);
+	g_free(kill_path);
+	g_free(dir);
+	return gone;
+}
+
+static void answer_record(struct process *p, struct retrain_op *op, const char *key,
+    enum retrain_answer what)
+{
+	struct retrain_result a = { .answer = what };
+	const struct entry *e;
+	struct record r;
+
+	record_read(p->runs_fd, key, &r);
+	if (r.look == LOOK_LIVE)
+		attach(p, key, &r);
+	if (r.look == LOOK_DEAD && p->cgroup && !cgroup_kill(p, key))
+		r.look = LOOK_LIVE;
+	e = g_hash_table_lookup(p->entries, key);
+	if (r.look == LOOK_LIVE && !e)
+		a.again_ms = AGAIN_MS;
+	if (r.look == LOOK_NONE && e)
+		answer(p, op, what, RETRAIN_PENDING, 0, NULL);
+	else
+		record_answer(&r, op, p->host, &a);
+	record_fini(&r);
+}
+
+/* ---- the shim speaks, once ---- */
+
+static void heard(struct entry *e, const char *word, const char *rest)
+{
+	struct process *p = e->p;
+	struct retrain_op *op = e->op;
+
+	e->op = NULL;
+	if (strcmp(word, "claimed") == 0 || strcmp(word, "exists") == 0) {
+		if (e->abort)
+			terminate(p, e->key);
+		if (op)
+			answer_record(p, op, e->key,
+			    *word == 'e' && !e->abort ? RETRAIN_EXISTED : RETRAIN_OK);
+	} else if (op && strcmp(word, "busy") == 0) {
+		answer(p, op, RETRAIN_BUSY, 0, FULL_AGAIN_MS, rest);
+	} else if (op) {
+		answer(p, op, RETRAIN_REFUSED, 0, 0, rest);
+	}
+}
+
+static void listen_end(struct entry *e)
+{
+	e->p->host->unwatch(e->said);
+	e->said = NULL;
+	close(e->said_fd);
+	e->said_fd = -1;
+}
+
+static void on_said(void *arg)
+{
+	struct entry *e = arg;
+	char text[512];
+	ssize_t n = read(e->said_fd, text, sizeof(text) - 1);
+	char *rest;
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	listen_end(e);
+	if (n <= 0)
+		return;			/* on_child_exit() says why */
+	text[n] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	rest = text + strcspn(text, " ");
+	if (*rest)
+		*rest++ = '\0';
+	heard(e, text, rest);
+}
+
+static void on_child_exit(void *arg, struct child *child, int status)
+{
+	struct entry *e = arg;
+	char why[100];
+
+	(void)child;
+	e->child = NULL;		/* freed by our caller */
+	if (e->said_fd >= 0)
+		on_said(e);
+	if (e->op) {
+		g_snprintf(why, sizeof(why), "retrain-shim ended with status %d before "
+		    "it claimed the step", status);
+		heard(e, "error", why);
+	}
+	entry_ended(e);
+}
+
+/* ---- starting ---- */
+
+static char **shim_env(const struct process *p)
+{
+	char **env = g_new0(char *, g_strv_length(p->env) + 1);
+	unsigned n = 0;
+
+	for (char **name = p->env; *name; name++) {
+		const char *v = getenv(*name);
+
+		if (v)
+			env[n++] = g_strdup_printf("%s=%s", *name, v);
+	}
+	return env;
+}
+
+static bool spawn(struct process *p, const char *key, struct retrain_op *op, bool abort,
+    struct err *err)
+{
+	char *dir = g_build_filename(p->runs, key, NULL);
+	char *argv[] = { (char *)"retrain-shim", dir, (char *)"3", NULL };
+	char **env = shim_env(p);
+	struct entry *e = entry_new(p, key);
+	int pipes[2] = { -1, -1 }, out = -1;
+
+	if (pipe2(pipes, O_CLOEXEC | O_NONBLOCK) < 0 ||
+	    (out = fcntl(pipes[1], F_DUPFD_CLOEXEC, FD_FLOOR)) < 0) {
+		err_set(err, ERR_FULL, "pipe: %s", g_strerror(errno));
+	} else {
+		struct spawn_options o = { .exec_fd = p->shim_fd, .argv = argv,
+			.envp = env, .in = -1, .out = -1, .err = -1, .keep = &out,
+			.keep_n = 1 };
+		e->child = spawn_child(exec_host_loop(p->host), &o, on_child_exit, e, err);
+	}
+	if (out >= 0)
+		close(out);
+	if (pipes[1] >= 0)
+		close(pipes[1]);
+	g_free(dir);
+	g_strfreev(env);
+	e->said_fd = pipes[0];
+	if (!e->child) {
+		g_hash_table_remove(p->entries, key);
+		return false;
+	}
+	e->op = op;
+	e->abort = abort;
+	e->said = p->host->watch(p->host, e->said_fd, POLLIN, 0, on_said, e);
+	return true;
+}
+
+/* Whole or not at all, for a shim of an earlier daemon may be reading.  Durable it
+ * need not be: what is not claimed is started again from the database. */
+static bool write_file(int dir, const char *name, struct str text, struct err *err)
+{
+	int fd = openat(dir, ".new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
+	    0644);
+	ssize_t n = -1;
+
+	if (fd >= 0) {
+		n = write(fd, text.p, text.len);
+		close(fd);
+	}
+	if (n == (ssize_t)text.len && renameat(dir, ".new", dir, name) == 0)
+		return true;
+	if (n >= 0 && n < (ssize_t)text.len)
+		errno = ENOSPC;
+	return err_set(err, errno == ENOSPC || errno == EDQUOT || errno == EMFILE ||
+	    errno == ENFILE ? ERR_FULL : ERR_IO, "%s: %s", name, g_strerror(errno));
+}
+
+static void add_groups(const struct process *p, GString *out)
+{
+	json_key(out, "groups");
+	json_open(out, '[');
+	for (int i = 0; i < p->groups_n; i++)
+		json_i64(out, p->groups[i]);
+	json_close(out, ']');
+}
+
+static void add_raw(GString *out, const char *name, const char *json)
+{
+	json_key(out, name);
+	json_raw(out, str_of(json));
+}
+
+static void add_text(GString *out, const char *name, const char *text)
+{
+	json_key(out, name);
+	json_cstr(out, text);
+}
+
+static void add_number(GString *out, const char *name, int64_t v)
+{
+	json_key(out, name);
+	json_i64(out, v);
+}
+
+/* The shim reads version N and N-1. */
+static char *spec(const struct process *p, const struct retrain_job *job)
+{
+	GString *out = g_string_new(NULL);
+	char *cgroup = p->cgroup ? g_build_filename(p->cgroup, job->key, NULL) : NULL;
+
+	json_open(out, '{');
+	add_number(out, "version", 1);
+	add_text(out, "key", job->key);
+	add_text(out, "run", job->run);
+	add_text(out, "pipeline", job->pipeline);
+	add_text(out, "step", job->step);
+	add_number(out, "attempt", job->attempt);
+	add_text(out, "dir", job->dir);
+	add_raw(out, "argv", job->argv);
+	add_raw(out, "env", job->env);
+	add_text(out, "path", p->path);
+	add_text(out, "user", p->user);
+	add_text(out, "home", p->home);
+	add_text(out, "shell", p->shell);
+	if (p->switch_user) {
+		add_number(out, "uid", p->uid);
+		add_number(out, "gid", p->gid);
+		add_groups(p, out);
+	}
+	add_number(out, "umask", p->umask);
+	add_number(out, "grace_ms", p->grace_ms);
+	add_number(out, "log_bytes", p->log_bytes);
+	add_text(out, "cgroup", cgroup);
+	json_close(out, '}');
+	g_free(cgroup);
+	return g_string_free(out, FALSE);
+}
+
+static bool make_subdir(const struct process *p, int dir, const char *name,
+    struct err *err)
+{
+	if ((mkdirat(dir, name, 0700) < 0 && errno != EEXIST) ||
+	    (p->switch_user && fchownat(dir, name, p->uid, p->gid,
+	    AT_SYMLINK_NOFOLLOW) < 0))
+		return err_set(err, errno == ENOSPC ? ERR_FULL : ERR_IO, "%s: %s", name,
+		    g_strerror(errno));
+	return true;
+}
+
+/* With another user the directory stays ours and sticky: the step may add to it, but
+ * not take away the claim or the exit record. */
+static int make_dir(const struct process *p, const char *key, struct err *err)
+{
+	int fd = -1;
+
+	if (mkdirat(p->runs_fd, key, 0700) == 0 || errno == EEXIST)
+		fd = openat(p->runs_fd, key, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 || (p->switch_user && (fchown(fd, (uid_t)-1, p->gid) < 0 ||
+	    fchmod(fd, 01770) < 0))) {
+		err_set(err, errno == ENOSPC ? ERR_FULL : ERR_IO, "runs/%s: %s", key,
+		    g_strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static bool prepare(const struct process *p, const struct retrain_job *job, bool abort,
+    struct err *err)
+{
+	int dir = make_dir(p, job->key, err);
+	char *text = spec(p, job);
+	struct str input = job->input ? str_of(job->input) : STR("{}");
+	bool ok = dir >= 0 && make_subdir(p, dir, "tmp", err) &&
+	    make_subdir(p, dir, "artifacts", err) &&
+	    write_file(dir, "input.json", input, err) &&
+	    write_file(dir, "spec.json", str_of(text), err) &&
+	    (!abort || write_file(dir, "abort", str_of(job->reason), err));
+
+	g_free(text);
+	if (dir >= 0)
+		close(dir);
+	return ok;
+}
+
+static void begin(struct process *p, struct retrain_op *op, const struct retrain_job *job,
+    bool abort)
+{
+	struct err err = { 0 };
+
+	if (prepare(p, job, abort, &err) && spawn(p, job->key, op, abort, &err))
+		return;
+	p->host->log(p->host, LOG_WARN, err.msg);
+	answer(p, op, RETRAIN_BUSY, 0, FULL_AGAIN_MS, err.msg);
+}
+
+/* ---- limits ---- */
+
+/* A bucket that holds one second's starts. */
+static int32_t rate_wait(struct process *p)
+{
+	int64_t now = clock_read().boot_ms;
+	double max = (double)p->starts_max;
+
+	p->tokens = MIN(max, p->tokens + (double)(now - p->tokens_ms) * max / 1e3);
+	p->tokens_ms = now;
+	if (p->tokens < 1)
+		return (int32_t)((1 - p->tokens) * 1e3 / max) + 1;
+	return 0;
+}
+
+static bool is_full(const struct process *p)
+{
+	struct statvfs st;
+
+	return p->min_free > 0 && fstatvfs(p->runs_fd, &st) == 0 &&
+	    (double)st.f_bavail * (double)st.f_frsize < (double)p->min_free;
+}
+
+/* True: it was answered. */
+static bool held_back(struct process *p, struct retrain_op *op)
+{
+	int32_t wait = rate_wait(p);
+
+	if (g_hash_table_size(p->entries) >= (guint)p->running_max)
+		answer(p, op, RETRAIN_BUSY, 0, AGAIN_MS, "as many steps as may are running");
+	else if (is_full(p))
+		answer(p, op, RETRAIN_BUSY, 0, FULL_AGAIN_MS, "less than runs.min_free is "
+		    "free on the disk");
+	else if (wait > 0)
+		answer(p, op, RETRAIN_BUSY, 0, wait, "starts_per_second is used up");
+	else
+		return false;
+	return true;
+}
+
+/* ---- the interface ---- */
+
+static bool is_there(const struct process *p, const char *key)
+{
+	struct record r;
+
+	record_read(p->runs_fd, key, &r);
+	record_fini(&r);
+	return r.look != LOOK_NONE || g_hash_table_contains(p->entries, key);
+}
+
+static void process_start(void *self, struct retrain_op *op, const struct retrain_job *job)
+{
+	struct process *p = self;
+
+	if (!exec_key_valid(job->key) || !job->argv) {
+		answer(p, op, RETRAIN_REFUSED, 0, 0, "a process needs a key and a command");
+	} else if (is_there(p, job->key)) {
+		answer_record(p, op, job->key, RETRAIN_EXISTED);
+	} else if (!held_back(p, op)) {
+		p->tokens--;
+		begin(p, op, job, false);
+	}
+}
+
+static void process_poll(void *self, struct retrain_op *op, const struct retrain_job *job)
+{
+	answer_record(self, op, job->key, RETRAIN_OK);
+}
+
+/* Invariant (3).  While a start of ours is under way, its shim finds the abort file
+ * after the claim, or is told then. */
+static void process_abort(void *self, struct retrain_op *op, const struct retrain_job *job)
+{
+	struct process *p = self;
+	struct entry *e = g_hash_table_lookup(p->entries, job->key);
+	struct err err = { 0 };
+	struct record r;
+	int dir;
+
+	if (!exec_key_valid(job->key)) {
+		answer(p, op, RETRAIN_REFUSED, 0, 0, "not a key");
+		return;
+	}
+	record_read(p->runs_fd, job->key, &r);
+	record_fini(&r);
+	if (r.look == LOOK_NONE && !e) {
+		begin(p, op, job, true);
+		return;
+	}
+	if (r.look == LOOK_LIVE || r.look == LOOK_NONE) {
+		dir = make_dir(p, job->key, &err);
+		if (dir < 0 || !write_file(dir, "abort", str_of(job->reason), &err)) {
+			answer(p, op, RETRAIN_BUSY, 0, FULL_AGAIN_MS, err.msg);
+			if (dir >= 0)
+				close(dir);
+			return;
+		}
+		close(dir);
+		if (r.look == LOOK_LIVE)
+			terminate(p, job->key);
+		else
+			e->abort = true;
+	}
+	answer_record(p, op, job->key, RETRAIN_OK);
+}
+
+static void process_forget(void *self, const char *key)
+{
+	static const char *const names[] = { "exit.json", "abort", "spec.json", "claim" };
+	const struct process *p = self;
+	char path[64];
+
+	if (!exec_key_valid(key))
+		return;
+	for (unsigned i = 0; i < G_N_ELEMENTS(names); i++) {
+		g_snprintf(path, sizeof(path), "%s/%s", key, names[i]);
+		unlinkat(p->runs_fd, path, 0);
+	}
+}
+
+static void process_close(void *self)
+{
+	struct process *p = self;
+
+	g_hash_table_destroy(p->entries);
+	if (p->shim_fd >= 0)
+		close(p->shim_fd);
+	if (p->runs_fd >= 0)
+		close(p->runs_fd);
+	g_free(p->runs);
+	g_free(p->cgroup);
+	g_free(p->groups);
+	g_free(p->user);
+	g_free(p->home);
+	g_free(p->shell);
+	g_free(p->path);
+	g_strfreev(p->env);
+	g_free(p);
+}
+
+static void *process_open(const struct retrain_host *host, const char *options, char *err,
+    size_t n)
+{
+	struct process *p = g_new0(struct process, 1);
+
+	p->host = host;
+	p->shim_fd = p->runs_fd = -1;
+	p->entries = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, entry_free);
+	p->tokens_ms = clock_read().boot_ms;
+	if (process_setup(p, options, err, n)) {
+		p->tokens = (double)p->starts_max;
+		return p;
+	}
+	process_close(p);
+	return NULL;
+}
+
+void process_interrupt(void *self)
+{
+	struct process *p = self;
+	GHashTableIter it;
+	void *key;
+
+	g_hash_table_iter_init(&it, p->entries);
+	while (g_hash_table_iter_next(&it, &key, NULL))
+		terminate(p, key);
+}
+
+unsigned process_running(const void *self)
+{
+	return g_hash_table_size(((const struct process *)self)->entries);
+}
+
+const struct retrain_executor exec_process = {
+	.abi = RETRAIN_ABI, .size = sizeof(struct retrain_executor),
+	.name = "process", .doc = "Steps as processes of this machine",
+	.once = RETRAIN_ENFORCED,
+	.open = process_open, .start = process_start, .find = process_poll,
+	.poll = process_poll, .abort = process_abort, .forget = process_forget,
+	.close = process_close,
+};
