@@ -9,7 +9,9 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/zone.h"
 #include "cmd/config.h"
+#include "event/event.h"
 #include "source/options.h"
 
 #define ROW(name, type, flags, fallback, min, max, words, member, doc) \
@@ -198,6 +200,23 @@ static void unknown_kind(const struct yaml *y, struct str kind, enum catalog_wha
 		    "expected process");
 }
 
+/* What the kind's table can't say, and the expressions of map:. */
+static bool check_source(struct config *c, const struct config_instance *in,
+    const struct yaml *y, struct diags *d)
+{
+	const struct source_common *common = in->options;
+	struct zones *zs = zones_new();
+	struct err err = { 0 };
+	bool ok = source_options_check(in->kind, in->options, &err);
+
+	if (!ok)
+		diag_add(d, SEV_ERROR, y->at, "%s", err.msg);
+	else
+		ok = event_format_build(common->preset, common->map, zs, c->arena, d) != NULL;
+	zones_free(zs);
+	return ok;
+}
+
 static bool read_instance(struct config *c, enum catalog_what what, uint32_t id,
 			  struct str name, const struct yaml *y, struct diags *d)
 {
@@ -228,13 +247,8 @@ static bool read_instance(struct config *c, enum catalog_what what, uint32_t id,
 				 STR_ARG(in->name));
 			return false;
 		}
-	if (what == CATALOG_SOURCE) {
-		struct err err = { 0 };
-		if (!source_options_check(in->kind, in->options, &err)) {
-			diag_add(d, SEV_ERROR, y->at, "%s", err.msg);
-			return false;
-		}
-	}
+	if (what == CATALOG_SOURCE && !check_source(c, in, y, d))
+		return false;
 	c->instances_n++;
 	return true;
 }

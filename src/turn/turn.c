@@ -254,6 +254,11 @@ void turn_free(struct turn *t)
 	g_free(t);
 }
 
+static uint64_t *counter(const char *source, const char *outcome)
+{
+	return metric_counter("events_total", "source", source, "outcome", outcome, NULL);
+}
+
 void turn_add_source(struct turn *t, struct source *s)
 {
 	uint32_t at = t->sources_n;
@@ -269,15 +274,10 @@ void turn_add_source(struct turn *t, struct source *s)
 		at--;
 	}
 	t->sources[at] = s;
-	t->counts[at] = (struct source_count) {
-		metric_counter("events_total", "source", name, "outcome", "accepted",
-			       NULL),
-		metric_counter("events_total", "source", name, "outcome", "quarantined",
-			       NULL),
-		metric_counter("events_total", "source", name, "outcome", "duplicate",
-			       NULL),
-	};
-	t->sources_n++;
+	t->counts[at].accepted = counter(name, "accepted");
+	t->counts[at].quarantined = counter(name, "quarantined");
+	t->counts[at].duplicate = counter(name, "duplicate");
+	t->counts[at].repeats = 0;	t->sources_n++;
 	g_free(name);
 }
 
