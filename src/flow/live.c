@@ -116,6 +116,22 @@ void pipe_unuse(struct world *w, struct pipeline *p)
 	g_hash_table_remove(w->pipes, use->pipeline->hash);
 }
 
+/* The run's cells have the sizes that this code gives them. */
+static bool run_whole(const struct cells *cells, uint32_t cell)
+{
+	const struct run_cell *c = cells_get(cells, cell);
+
+	if (cells_bytes(cells, cell) < sizeof(*c) || c->steps_n > STEPS_MAX ||
+	    cells_bytes(cells, cell) != sizeof(*c) + c->steps_n * sizeof(c->steps[0]) ||
+	    cells_kind(cells, c->birth) != CELL_BLOB)
+		return false;
+	for (uint32_t i = 0; i < c->steps_n; i++)
+		if (cells_kind(cells, c->steps[i]) != CELL_STEP ||
+		    cells_bytes(cells, c->steps[i]) != sizeof(struct step_cell))
+			return false;
+	return true;
+}
+
 /* Builds struct run out of its cell.  NULL: the cell is not what it should be. */
 static struct run *run_read(struct world *w, uint32_t cell)
 {
@@ -158,7 +174,7 @@ static void run_index(struct world *w, struct run *r)
 
 bool run_load(struct world *w, uint32_t cell, struct err *err)
 {
-	struct run *r = run_read(w, cell);
+	struct run *r = run_whole(w->cells, cell) ? run_read(w, cell) : NULL;
 
 	if (!r)
 		return err_set(err, ERR_CORRUPT,

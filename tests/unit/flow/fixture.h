@@ -289,15 +289,12 @@ static UNUSED void fix_free(struct fix *f)
 	g_free(f);
 }
 
-static struct world *fix_copy(struct fix *f, bool with_pipelines)
+/* A second world out of the first one's cells; NULL: why in *err. */
+static struct world *fix_load(struct fix *f, struct pipeline **v, uint32_t n,
+    struct err *err)
 {
-	static const struct catalog catalog;
 	struct cells *from = world_cells(f->w);
 	struct world *w = world_new();
-	GPtrArray *pipelines = g_ptr_array_new();
-	struct err err = { 0 };
-	GHashTableIter it;
-	gpointer text;
 
 	for (uint32_t i = 0; i < cells_shards(from); i++) {
 		GByteArray *b = g_byte_array_new();
@@ -308,6 +305,29 @@ static struct world *fix_copy(struct fix *f, bool with_pipelines)
 		g_byte_array_free(b, TRUE);
 	}
 	cells_loaded(world_cells(w));
+	if (world_load(w, f->rules, v, n, err))
+		return w;
+	world_free(w);
+	return NULL;
+}
+
+static UNUSED bool fix_try_copy(struct fix *f, struct err *err)
+{
+	struct world *w = fix_load(f, NULL, 0, err);
+
+	world_free(w);
+	return w != NULL;
+}
+
+static struct world *fix_copy(struct fix *f, bool with_pipelines)
+{
+	static const struct catalog catalog;
+	GPtrArray *pipelines = g_ptr_array_new();
+	struct err err = { 0 };
+	struct world *w;
+	GHashTableIter it;
+	gpointer text;
+
 	g_hash_table_iter_init(&it, f->texts);
 	while (with_pipelines && g_hash_table_iter_next(&it, NULL, &text)) {
 		struct pipeline *p = pipeline_restore(str_of(text), &catalog, &err);
@@ -316,8 +336,8 @@ static struct world *fix_copy(struct fix *f, bool with_pipelines)
 			fail_msg("%s", err.msg);
 		g_ptr_array_add(pipelines, p);
 	}
-	if (!world_load(w, f->rules, (struct pipeline **)pipelines->pdata, pipelines->len,
-	    &err))
+	w = fix_load(f, (struct pipeline **)pipelines->pdata, pipelines->len, &err);
+	if (!w)
 		fail_msg("%s", err.msg);
 	g_ptr_array_free(pipelines, TRUE);
 	return w;

@@ -413,6 +413,24 @@ static void a_run_whose_pipeline_no_longer_compiles_fails_and_says_so(void **sta
 	ASSERT_RUN(f, "side-2", "failed");
 }
 
+static void a_damaged_run_is_refused_at_load(void **state)
+{
+	struct cells *cells = world_cells(f->w);
+	struct err err = { 0 };
+	uint32_t damaged = 0;
+
+	(void)state;
+	fix_run(f, "side", "", "");
+	for (uint32_t id = cells_next(cells, 0); id; id = cells_next(cells, id))
+		if (cells_kind(cells, id) == 65)	/* its step */
+			damaged = id;
+	assert_true(damaged);
+	cells_resize(cells, damaged, 8);
+	assert_false(fix_try_copy(f, &err));
+	assert_int_equal(err.code, ERR_CORRUPT);
+	assert_non_null(strstr(err.msg, "a run in cell"));
+}
+
 static void ended_runs_leave_no_cells(void **state)
 {
 	char *big = g_strnfill(60000, 'y'),
@@ -469,6 +487,7 @@ int main(void)
 		T(texts_of_pipelines_are_kept_while_a_run_names_them),
 		T(a_run_goes_on_with_the_pipeline_that_it_was_made_with),
 		T(a_run_whose_pipeline_no_longer_compiles_fails_and_says_so),
+		T(a_damaged_run_is_refused_at_load),
 		T(ended_runs_leave_no_cells),
 		T(step_keys_are_base32_of_a_hash),
 	};
