@@ -296,7 +296,7 @@ static void on_survey(void *ctx, const struct kafka_survey *found)
 
 	survey_later(s, !found->ok);
 	if (!found->ok) {
-		snprintf(why, sizeof(why), "brokers down: %s", found->why);
+		snprintf(why, sizeof(why), "waiting for the brokers: %s", found->why);
 		down(s, why);
 		return;
 	}
@@ -388,8 +388,8 @@ static void part_stop(struct source_kafka *s, struct part *p)
 	s->say_caught_up |= parts_reached(&s->parts, p);
 	snprintf(s->detail, sizeof(s->detail), "stopped at %s: offset %" PRId64
 	    " is not in the log any more", p->name, p->next);
-	log_error("source %.*s: %s: messages are lost unless the topic is restored; the "
-	    "partition is not read until the source is given a position again",
+	log_error("source %.*s: %s: its messages are lost and it is not read; a source of "
+	    "another name begins anew",
 	    STR_ARG(s->base.name), s->detail);
 }
 

@@ -44,7 +44,7 @@ struct fixture {
 	case (n) + 1: if (!(condition)) return; } while (0)
 /* Goes round the loop often enough for anything that is due now to happen. */
 #define SETTLE(fx) WAIT(fx, (loop_stay_awake((fx)->loop), ++(fx)->rounds > 50))
-#define DONE(fx) loop_stop((fx)->loop); (fx)->at = -1; default: break; }
+#define DONE(fx) loop_stop((fx)->loop); (fx)->at = -1; break; default: break; }
 
 static inline void fx_on_ready(void *ctx, struct source *source)
 {

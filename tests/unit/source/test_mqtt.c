@@ -403,6 +403,36 @@ static void a_paused_source_leaves_messages_at_the_broker(void **state)
 	fx_fini(&fx);
 }
 
+static void properties_body(struct fixture *fx)
+{
+	const struct message *m = &fx->messages[0];
+	struct broker *b = fx->own;
+
+	BEGIN(fx)
+	NEW_SESSION(fx, b);
+	send_bytes(b, "\x33\x16\0\3a/b\0\5\x0d\3\0\3x/y\x26\0\1n\0\1vp", 24);
+	WAIT(fx, (source_mqtt.read(fx->source, &fx->batch, 1), fx->batch.n == 1));
+	assert_true(str_is(m->topic, STR("a/b")) && str_is(m->body, STR("p")));
+	assert_true(m->pos == 5 && m->retained);
+	assert_true(str_is(m->content_type, STR("x/y")));
+	assert_int_equal(m->headers_n, 1);
+	assert_true(str_is(m->headers[0].name, STR("n")));
+	assert_true(str_is(m->headers[0].value, STR("v")));
+	DONE(fx)
+}
+
+static void user_properties_become_headers(void **state)
+{
+	struct fixture fx;
+	struct broker b = { 0 };
+
+	(void)state;
+	broker_bind(&b);
+	run(&fx, &b, properties_body, NULL, true);
+	broker_fini(&b);
+	fx_fini(&fx);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -411,6 +441,7 @@ int main(void)
 		cmocka_unit_test(a_kill_before_the_puback_decides_nothing_twice),
 		cmocka_unit_test(a_broker_of_3_1_1_is_asked_again_in_its_version),
 		cmocka_unit_test(a_broker_that_is_down_at_start_is_met_later),
+		cmocka_unit_test(user_properties_become_headers),
 		cmocka_unit_test(a_paused_source_leaves_messages_at_the_broker),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
