@@ -219,13 +219,38 @@ static void on_resume(struct world *w, const struct command *cmd)
 	set_paused(w, cmd, false);
 }
 
+/* False: answered already, why not. */
+static bool may_promote(struct world *w, const struct command *cmd,
+    const struct model_new *m, const struct model_fact *candidate)
+{
+	struct model_fact champion = facts_champion(decide_facts(w->decide), m->model);
+	const struct run *holder = model_holder(w, m->model, NULL);
+	bool known = m->run.len || m->metrics.len ||
+	    str_is(candidate->version, m->version);
+
+	if (m->model.len == 0 || m->version.len == 0)
+		answer_error(w, cmd, 422, "promote needs a model and a version");
+	else if (str_is(champion.version, m->version))
+		answer_error(w, cmd, 409,
+		    "version '%.*s' is the champion of '%.*s' already",
+		    STR_ARG(m->version), STR_ARG(m->model));
+	else if (holder)
+		answer_error(w, cmd, 409,
+		    "run '%.*s' is deploying '%.*s': wait for its end",
+		    STR_ARG(holder->b.name), STR_ARG(m->model));
+	else if (!known)
+		answer_error(w, cmd, 404, "model '%.*s' has no candidate '%.*s'",
+		    STR_ARG(m->model), STR_ARG(m->version));
+	else
+		return true;
+	return false;
+}
+
 static void on_promote(struct world *w, const struct command *cmd)
 {
 	struct facts *facts = decide_facts(w->decide);
 	struct model_fact candidate = facts_candidate(facts, cmd->target);
-	struct model_fact champion = facts_champion(facts, cmd->target);
-	const struct run *holder = model_holder(w, cmd->target, NULL);
-	struct model_new m = { .model = cmd->target };
+	struct model_new m = { .model = cmd->target, .depth = 1 };
 	struct value given;
 	GString *json;
 
@@ -235,33 +260,20 @@ static void on_promote(struct world *w, const struct command *cmd)
 	m.run = map_text(w, given, "run");
 	m.metrics = map_json(w, given, "metrics");
 	m.baseline = map_json(w, given, "baseline");
-	if (m.model.len == 0 || m.version.len == 0) {
-		answer_error(w, cmd, 422, "promote needs a model and a version");
-	} else if (str_is(champion.version, m.version)) {
-		answer_error(w, cmd, 409,
-		    "version '%.*s' is the champion of '%.*s' already",
-		    STR_ARG(m.version), STR_ARG(m.model));
-	} else if (holder) {
-		answer_error(w, cmd, 409,
-		    "run '%.*s' is deploying '%.*s': wait for its end",
-		    STR_ARG(holder->b.name), STR_ARG(m.model));
-	} else if (!str_is(candidate.version, m.version) && m.run.len == 0 &&
-	    m.metrics.len == 0) {
-		answer_error(w, cmd, 404, "model '%.*s' has no candidate '%.*s'",
-		    STR_ARG(m.model), STR_ARG(m.version));
-	} else {
-		if (str_is(candidate.version, m.version)) {
-			m.run = m.run.len ? m.run : candidate.run;
-			m.metrics = m.metrics.len ? m.metrics : candidate.metrics;
-			m.baseline = m.baseline.len ? m.baseline : candidate.baseline;
-		}
-		m.depth = 1;
-		json = answer_begin("model", m.model);
-		json_key(json, "version");
-		json_str(json, m.version);
-		model_promote(w, &m);
-		answer_ok(w, cmd, json);
+	if (!may_promote(w, cmd, &m, &candidate))
+		return;
+	if (str_is(candidate.version, m.version)) {
+		m.run = m.run.len ? m.run : arena_str(w->arena, candidate.run);
+		m.metrics = m.metrics.len ? m.metrics :
+		    arena_str(w->arena, candidate.metrics);
+		m.baseline = m.baseline.len ? m.baseline :
+		    arena_str(w->arena, candidate.baseline);
 	}
+	json = answer_begin("model", m.model);
+	json_key(json, "version");
+	json_str(json, m.version);
+	model_promote(w, &m);
+	answer_ok(w, cmd, json);
 }
 
 void command_trigger(struct world *w, const struct command *cmd, uint32_t from)

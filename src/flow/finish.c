@@ -141,7 +141,7 @@ static bool model_eval(struct world *w, const struct run *r, struct model_new *m
 	}
 	version = value_member(v, STR("version"), w->arena);
 	if (version.tag == VALUE_STRING && version.len)
-		m->version = value_as_str(version);
+		m->version = arena_str(w->arena, value_as_str(version));
 	else if (version.tag != VALUE_ABSENT)
 		m->version = as_json(w, version);
 	m->baseline = as_json(w, value_member(v, STR("baseline"), w->arena));

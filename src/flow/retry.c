@@ -68,45 +68,61 @@ static void read_adopt(struct world *w, struct value list, struct order *o)
 	o->adopt = adopt;
 }
 
+/* NULL: answered already, why not. */
+static struct pipeline *choose_pipeline(struct world *w, const struct command *cmd,
+    struct value given)
+{
+	struct str name = map_text(w, given, "pipeline");
+	struct str hex = map_text(w, given, "pipeline_hash");
+	struct pipeline *now = ruleset_pipeline(w->rules, name);
+	struct pipeline *p = pipeline_of_hash(w, name, hex);
+
+	if (!p && cmd->force)
+		p = now;
+	if (!p && now)
+		answer_error(w, cmd, 409, "pipeline '%.*s' has changed since run '%.*s': "
+		    "force takes it as it is now", STR_ARG(name), STR_ARG(cmd->target));
+	else if (!p)
+		command_no_pipeline(w, cmd, name);
+	return p;
+}
+
+/* The same cause as the old run had. */
+static void read_cause(struct world *w, struct value given, struct order *o)
+{
+	struct value trigger = value_member(given, STR("trigger"), w->arena), decision;
+
+	o->events = map_json(w, given, "events");
+	o->model = map_text(w, given, "model");
+	if (trigger.tag != VALUE_MAP)
+		return;
+	o->rule = map_text(w, trigger, "rule");
+	decision = value_member(trigger, STR("decision"), w->arena);
+	if (decision.tag == VALUE_INT)
+		o->decision = (uint64_t)decision.i;
+}
+
 void command_retry(struct world *w, const struct command *cmd)
 {
 	struct order o = { .key = cmd->key, .actor = cmd->actor, .force = cmd->force,
 		.retry_of = run_number(cmd->target) };
-	struct value given, trigger, params, decision;
-	struct str name;
+	struct value given, params;
 
 	if (!command_params(w, cmd, &given))
 		return;
 	if (run_find(w, cmd->target)) {
-		answer_error(
-		    w, cmd, 409, "run '%.*s' has not ended", STR_ARG(cmd->target));
+		answer_error(w, cmd, 409, "run '%.*s' has not ended",
+		    STR_ARG(cmd->target));
 		return;
 	}
 	if (o.retry_of == 0 || o.retry_of > w->c->last_run) {
 		answer_error(w, cmd, 404, "no run '%.*s'", STR_ARG(cmd->target));
 		return;
 	}
-	name = map_text(w, given, "pipeline");
-	o.pipeline = pipeline_of_hash(w, name, map_text(w, given, "pipeline_hash"));
-	if (!o.pipeline && cmd->force)
-		o.pipeline = ruleset_pipeline(w->rules, name);
-	if (!o.pipeline && ruleset_pipeline(w->rules, name)) {
-		answer_error(w, cmd, 409, "pipeline '%.*s' has changed since run '%.*s': "
-		    "force takes it as it is now", STR_ARG(name), STR_ARG(cmd->target));
+	o.pipeline = choose_pipeline(w, cmd, given);
+	if (!o.pipeline)
 		return;
-	}
-	if (!o.pipeline) {
-		command_no_pipeline(w, cmd, name);
-		return;
-	}
-	o.events = map_json(w, given, "events");
-	o.model = map_text(w, given, "model");
-	trigger = value_member(given, STR("trigger"), w->arena);
-	if (trigger.tag == VALUE_MAP) {
-		o.rule = map_text(w, trigger, "rule");
-		decision = value_member(trigger, STR("decision"), w->arena);
-		o.decision = decision.tag == VALUE_INT ? (uint64_t)decision.i : 0;
-	}
+	read_cause(w, given, &o);
 	read_adopt(w, value_member(given, STR("adopt"), w->arena), &o);
 	params = value_member(given, STR("params"), w->arena);
 	command_order(w, cmd, &o, params.tag == VALUE_MAP ? params : value_null());
