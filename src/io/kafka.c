@@ -11,6 +11,7 @@
  */
 #include "io/kafka.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <glib.h>
 #include <string.h>

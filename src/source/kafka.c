@@ -388,8 +388,8 @@ static void part_stop(struct source_kafka *s, struct part *p)
 	s->say_caught_up |= parts_reached(&s->parts, p);
 	snprintf(s->detail, sizeof(s->detail), "stopped at %s: offset %" PRId64
 	    " is not in the log any more", p->name, p->next);
-	log_error("source %.*s: %s: its messages are lost and it is not read; a source of "
-	    "another name begins anew",
+	log_error("source %.*s: %s: its messages are lost and it is not read; a source "
+	    "of another name begins anew",
 	    STR_ARG(s->base.name), s->detail);
 }
 

@@ -89,7 +89,8 @@ static inline void fx_init(struct fixture *fx, void (*body)(struct fixture *), v
 	    (GDestroyNotify)g_bytes_unref);
 	fx->batch = (struct batch){ .v = fx->messages, .cap = BATCH_MAX };
 	fx->host = (struct source_host){
-		.loop = fx->loop, .helper = fx->helper, .config_dir = "/", .state_dir = "/",
+		.loop = fx->loop, .helper = fx->helper, .config_dir = "/",
+		.state_dir = "/",
 		.instance = "0123", .on_ready = fx_on_ready, .on_state = fx_on_state,
 		.ctx = fx,
 	};

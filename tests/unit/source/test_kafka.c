@@ -6,6 +6,7 @@
 #include <librdkafka/rdkafka_mock.h>
 #include <string.h>
 
+#include "source/kafka_settings.h"
 #include "source/options.h"
 
 struct cluster {
@@ -291,9 +292,62 @@ static void a_topic_that_appears_later_is_read_from_its_first_message(void **sta
 	run(&fx, &c, late_topic_body, NULL);
 }
 
+static const char *setting(const struct kafka_setting *v, uint32_t n, const char *name)
+{
+	const char *last = "";
+
+	for (uint32_t i = 0; i < n; i++)
+		if (strcmp(v[i].name, name) == 0)
+			last = v[i].value;
+	return last;
+}
+
+/* The last of a name wins in librdkafka: ours before the user's, the fixed ones last. */
+static void settings_are_layered_and_accepted(void **state)
+{
+	static struct yaml key = { .kind = YAML_SCALAR, .scalar = { "fetch.wait.max.ms", 17 } };
+	static struct yaml value = { .kind = YAML_SCALAR, .scalar = { "77", 2 } };
+	struct yaml_pair pair = { &key, &value };
+	struct yaml map = { .kind = YAML_MAP, .pairs = &pair, .n = 1 };
+	struct str broker = STR("h:1"), topic = STR("t");
+	struct kafka_options o = {
+		.brokers = { &broker, 1 }, .topics = { &topic, 1 }, .security = 4,
+		.mechanism = STR("SCRAM-SHA-256"), .user = STR("joe"), .properties = &map,
+		.password = { SECRET_ENV, STR("SOURCE_TEST_PASSWORD") },
+	};
+	struct source_host host = { .config_dir = "/", .instance = "i" };
+	struct kafka_setting *v;
+	struct err err = { 0 };
+	uint32_t n;
+
+	(void)state;
+	g_setenv("SOURCE_TEST_PASSWORD", "secret", true);
+	assert_true(kafka_settings_build(&o, STR("s"), &host, &v, &n, &err));
+	assert_string_equal(setting(v, n, "fetch.wait.max.ms"), "77");
+	assert_string_equal(setting(v, n, "security.protocol"), "sasl_ssl");
+	assert_string_equal(setting(v, n, "sasl.password"), "secret");
+	assert_string_equal(setting(v, n, "client.id"), "retraind-i-s");
+	assert_string_equal(setting(v, n, "enable.auto.commit"), "false");
+	assert_string_equal(setting(v, n, "enable.auto.offset.store"), "false");
+	assert_string_equal(setting(v, n, "auto.offset.reset"), "error");
+	assert_string_equal(setting(v, n, "check.crcs"), "true");
+	assert_string_equal(setting(v, n, "allow.auto.create.topics"), "false");
+	assert_true(kafka_settings_check(v, n, &err));
+	kafka_settings_free(v, n);
+	value.scalar = STR("soon");
+	assert_true(kafka_settings_build(&o, STR("s"), &host, &v, &n, &err));
+	assert_false(kafka_settings_check(v, n, &err));
+	assert_non_null(strstr(err.msg, "fetch.wait.max.ms"));
+	kafka_settings_free(v, n);
+	o.ca = STR("no-such-file.pem");
+	assert_false(kafka_settings_build(&o, STR("s"), &host, &v, &n, &err));
+	assert_true(strncmp(err.msg, "ca: ", 4) == 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(settings_are_layered_and_accepted),
 		cmocka_unit_test(the_first_position_is_stored_before_the_first_fetch),
 		cmocka_unit_test(a_message_carries_its_record),
 		cmocka_unit_test(start_end_reads_what_comes_later),
