@@ -305,7 +305,8 @@ static const char *setting(const struct kafka_setting *v, uint32_t n, const char
 /* The last of a name wins in librdkafka: ours before the user's, the fixed ones last. */
 static void settings_are_layered_and_accepted(void **state)
 {
-	static struct yaml key = { .kind = YAML_SCALAR, .scalar = { "fetch.wait.max.ms", 17 } };
+	static struct yaml key = { .kind = YAML_SCALAR,
+		.scalar = { "fetch.wait.max.ms", 17 } };
 	static struct yaml value = { .kind = YAML_SCALAR, .scalar = { "77", 2 } };
 	struct yaml_pair pair = { &key, &value };
 	struct yaml map = { .kind = YAML_MAP, .pairs = &pair, .n = 1 };
