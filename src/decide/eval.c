@@ -32,7 +32,7 @@ static const struct host_ops sig_ops = { .type_name = "signal", .select = sig_se
 
 void ctx_init(struct decide *d, struct ctx *c, struct rule_state *rs, struct str key)
 {
-	memset(c, 0, sizeof(*c));
+	memset(c, 0, offsetof(struct ctx, sig));	/* sig[] goes with signals_n */
 	c->d = d;
 	c->rs = rs;
 	c->rule = rs->rule;

@@ -17,6 +17,7 @@
 #include "decide/priv.h"
 
 #define SWEEP_MIN_MS 1000
+#define MIX 0x9e3779b97f4a7c15ull
 
 static guint keyed_hash(gconstpointer p)
 {
@@ -31,11 +32,23 @@ static gboolean keyed_equal(gconstpointer pa, gconstpointer pb)
 	    memcmp(a->owner, b->owner, OWNER_BYTES) == 0;
 }
 
+/* Word by word: it is computed several times per event.  Of this process only. */
 static uint32_t hash_of(enum cell_kind kind, const uint8_t *owner, struct str key)
 {
-	uint64_t h = hash64(HASH64 + kind, owner, OWNER_BYTES);
+	uint64_t h = HASH64 + kind, w[2];
+	uint32_t i = 0;
 
-	h = hash64(h, key.p, key.len);
+	memcpy(w, owner, OWNER_BYTES);
+	h = (h ^ w[0]) * MIX;
+	h = (h ^ h >> 32 ^ w[1]) * MIX;
+	for (; i + 8 <= key.len; i += 8) {
+		memcpy(w, key.p + i, 8);
+		h = (h ^ h >> 32 ^ w[0]) * MIX;
+	}
+	w[0] = key.len;
+	if (i < key.len)
+		memcpy(w, key.p + i, key.len - i);
+	h = (h ^ h >> 32 ^ w[0]) * MIX;
 	return (uint32_t)(h ^ h >> 32);
 }
 
@@ -72,8 +85,10 @@ void keys_fini(struct decide *d)
 struct keyed *keyed_find(const struct decide *d, enum cell_kind kind,
     const uint8_t *owner, struct str key)
 {
-	struct keyed probe = { .kind = (uint8_t)kind, .key = key };
+	struct keyed probe;		/* only what hashing and comparing look at */
 
+	probe.kind = (uint8_t)kind;
+	probe.key = key;
 	probe.hash = hash_of(kind, owner, key);
 	memcpy(probe.owner, owner, OWNER_BYTES);
 	return g_hash_table_lookup(d->index, &probe);

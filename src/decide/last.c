@@ -16,6 +16,7 @@
 
 #define ATTR_MAX 1024
 #define PATHS_MAX 128
+#define EXACT (INT64_C(1) << 53)	/* larger ones are texts in JSON */
 
 static struct str clip(struct str s)
 {
@@ -33,6 +34,21 @@ static bool is_attr(const struct path *p)
 	return false;
 }
 
+/* Integers at every event: no printf. */
+static void print_int(int64_t i, GString *out)
+{
+	uint64_t u = i < 0 ? 0 - (uint64_t)i : (uint64_t)i;
+	char buf[24];
+	size_t at = sizeof(buf);
+
+	do
+		buf[--at] = (char)('0' + u % 10);
+	while (u /= 10);
+	if (i < 0)
+		buf[--at] = '-';
+	g_string_append_len(out, buf + at, (gssize)(sizeof(buf) - at));
+}
+
 static void encode_values(struct decide *d, const struct event *ev, const uint32_t *reads,
     uint32_t n, uint32_t room, bool *ret_cut)
 {
@@ -47,7 +63,9 @@ static void encode_values(struct decide *d, const struct event *ev, const uint32
 		for (uint32_t s = 0; s < p->n; s++)
 			put_str(d->bytes, p->seg[s]);
 		g_string_truncate(d->text, 0);
-		if (v.tag != VALUE_RAW || v.len < room)
+		if (v.tag == VALUE_INT && v.i > -EXACT && v.i < EXACT)
+			print_int(v.i, d->text);
+		else if (v.tag != VALUE_RAW || v.len < room)
 			value_to_json(v, d->arena, d->text);
 		put_str(d->bytes, (struct str){ d->text->str, (uint32_t)d->text->len });
 		if (d->text->len && d->bytes->len <= room)

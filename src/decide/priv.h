@@ -122,12 +122,12 @@ struct ctx {
 	const struct event *event;	/* NULL: the kept one, or none */
 	const struct last_cell *last;	/* the kept event; NULL: none */
 	struct value	*fields;
-	struct value	 vars[RVAR_SIGNALS + RULE_SIGNALS_MAX];
-	struct sig_host	 sig[RULE_SIGNALS_MAX];
 	struct str	 model;		/* resolved; empty: none */
 	int64_t		 clock, due_ms, wall, tick;
 	uint8_t		 depth;
 	struct trace	*trace;
+	struct value	 vars[RVAR_SIGNALS + RULE_SIGNALS_MAX];
+	struct sig_host	 sig[RULE_SIGNALS_MAX];
 };
 /* ctx_init() with an event, a kept one (last) or neither; then vars by rs->needs. */
 void ctx_init(struct decide *, struct ctx *, struct rule_state *, struct str key);
@@ -228,6 +228,7 @@ struct decide {
 	GPtrArray	*told;		/* struct rule_state whose row is to be written */
 	GHashTable	*by_uid, *by_id;	/* lookups only */
 	/* the input being decided */
+	struct ctx	 ctx;		/* one evaluation at a time */
 	const struct input *in;
 	uint64_t	 seq;
 	int64_t		 now_tick, now_wall;

@@ -111,14 +111,14 @@ static struct keyed *key_for(struct decide *d, struct rule_state *rs, struct str
 static bool deliver(struct decide *d, struct rule_state *rs, uint32_t sel,
     struct delivery *out)
 {
-	struct ctx c;
+	struct ctx *c = &d->ctx;
 	enum match m;
 
 	if (!selector_takes(&rs->rule->selectors[sel], d->in->event))
 		return false;
-	ctx_init(d, &c, rs, STR(""));
-	ctx_event(&c, d->in->event);
-	m = match(&c, &rs->rule->selectors[sel], out);
+	ctx_init(d, c, rs, STR(""));
+	ctx_event(c, d->in->event);
+	m = match(c, &rs->rule->selectors[sel], out);
 	if (m == MATCH_NO)
 		return false;
 	if (rule_off(d, rs)) {
@@ -208,20 +208,20 @@ bool event_body(struct decide *d, struct job *j, struct emission *em)
 	while (j->i < j->n) {
 		const struct delivery *v = &j->v[j->i++];
 		struct rule_state *rs = j->rs;
-		struct ctx c;
+		struct ctx *c = &d->ctx;
 		enum result res;
 
 		keep_event(d, rs, v);
 		rs->count.fate[FATE_EVALUATED]++;
-		ctx_init(d, &c, rs, v->key);
-		ctx_event(&c, d->in->event);
-		ctx_vars(&c, v->k, v->t_ms, rs->needs);
-		res = ctx_test(&c, rs->rule->when);
+		ctx_init(d, c, rs, v->key);
+		ctx_event(c, d->in->event);
+		ctx_vars(c, v->k, v->t_ms, rs->needs);
+		res = ctx_test(c, rs->rule->when);
 		set_result(d, v->k, res);
 		if (res == RESULT_ERROR && rs->rule->on_error != POLICY_TRUE)
-			emit_error(&c, v->k, JOB_EVENT, STR("when"));
+			emit_error(c, v->k, JOB_EVENT, STR("when"));
 		else if (fires(rs->rule, res) &&
-		    emit(d, &c, v->k, JOB_EVENT, NULL, em))
+		    emit(d, c, v->k, JOB_EVENT, NULL, em))
 			return true;
 	}
 	return false;

@@ -103,17 +103,17 @@ void signal_samples(struct decide *d, struct job *j)
 		const struct delivery *v = &j->v[n];
 		struct rule_state *rs = j->rs;
 		uint32_t taken = 0, late = 0, other = 0;
-		struct ctx c;
+		struct ctx *c = &d->ctx;
 
-		ctx_init(d, &c, rs, v->key);
-		ctx_event(&c, d->in->event);
-		ctx_vars(&c, v->k, j->clock, 0);
+		ctx_init(d, c, rs, v->key);
+		ctx_event(c, d->in->event);
+		ctx_vars(c, v->k, j->clock, 0);
 		for (uint32_t i = 0; i < rs->rule->signals_n; i++) {
 			enum signal_fate f;
 
 			if (rs->rule->signals[i].from != v->selector)
 				continue;
-			f = add_sample(d, rs, i, v, &c);
+			f = add_sample(d, rs, i, v, c);
 			taken += f == SIGNAL_TAKEN;
 			late += f == SIGNAL_LATE;
 			other += f == SIGNAL_INVALID || f == SIGNAL_FULL;
@@ -281,19 +281,19 @@ bool signal_evaluate(struct decide *d, struct rule_state *rs, struct keyed *k,
 	uint8_t before = key_get(d, k)->result;
 	enum machine_input in;
 	enum result res;
-	struct ctx c;
+	struct ctx *c = &d->ctx;
 	bool wants, out = false;
 
 	advance_windows(d, rs, k, clock);
-	signal_ctx(d, &c, rs, k, clock);
-	keep_model(d, k, &c);
-	in = input_of(&c, machine_latched(&m), &res);
+	signal_ctx(d, c, rs, k, clock);
+	keep_model(d, k, c);
+	in = input_of(c, machine_latched(&m), &res);
 	wants = machine_step(&m, &cfg, in, clock, d->now_tick);
 	store_machine(d, k, &m, res);
 	if (res == RESULT_ERROR && before != RESULT_ERROR)
-		emit_error(&c, k, JOB_KEYS, STR("when"));
-	if (wants && may_ask(key_get(d, k), &c))
-		out = emit(d, &c, k, JOB_KEYS, NULL, em);
+		emit_error(c, k, JOB_KEYS, STR("when"));
+	if (wants && may_ask(key_get(d, k), c))
+		out = emit(d, c, k, JOB_KEYS, NULL, em);
 	set_wake(d, rs, k);
 	key_arm(d, rs, k);
 	return out;
