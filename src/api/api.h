@@ -16,8 +16,12 @@ struct route {
 	const char	*method;
 	const char	*path;		/* "/api/v1/runs/{id}/abort" */
 	enum role	 role;
-	const char	*doc;		/* one line, for the reference page */
 	void		(*handle)(struct call *);
+	/* "name:type ...", words of the query and members of the JSON body: s text,
+	 * b true or false, i number, t RFC 3339 or an age ("2h"), o object; a '!' says
+	 * that it must be there.  NULL: none; a body that is no such object: "*". */
+	const char	*query, *body;
+	const char	*doc;		/* one line, for the reference page */
 };
 extern const struct route api_routes[];	/* ends with method NULL */
 
@@ -51,7 +55,8 @@ struct api_parts {
 };
 struct api *api_open(const struct api_options *, const struct api_parts *, struct err *);
 void api_attach(struct api *, const struct api_parts *);	/* after recovery */
-bool api_reload(struct api *, const struct api_options *, struct err *);	/* tokens, TLS */
+/* Tokens, hosts, group, rate.  Options are copied here and at open. */
+bool api_reload(struct api *, const struct api_options *, struct err *);
 int api_port(const struct api *);
 void api_close(struct api *);
 #endif
