@@ -320,6 +320,7 @@ void child_exec(const struct shim *s, int out_fd, int err_fd)
 	char **argv = spec_argv(s, err_fd), **env = child_env(s);
 	pid_t shim = (pid_t)spec_number(s, "shim_pid", 0);
 
+	close(s->claim_fd);		/* the lock shall go with the shim */
 	setsid();
 	join_cgroup(s, err_fd);
 	volunteer();
