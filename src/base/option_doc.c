@@ -186,8 +186,10 @@ static void type_cell(const struct option *o, GString *out)
 		cell(o->words, out);
 	else if (o->type == OPT_NODE && (o->flags & OPT_EXPR))
 		g_string_append(out, o->sub ? "map of expressions" : "expression");
+	else if (o->type == OPT_NODE && !(o->flags & OPT_LATER))
+		g_string_append(out, o->sub ? "map or list" : "value");
 	else if (o->type == OPT_NODE)
-		g_string_append(out, "map or list");
+		return;			/* nobody knows yet */
 	else
 		g_string_append(out, names[o->type]);
 }

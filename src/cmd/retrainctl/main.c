@@ -90,6 +90,19 @@ static bool parse_format(struct ctl *c, const char *text)
 	return !text;
 }
 
+/* Verbs without a daemon look where the daemon would. */
+static void find_config(struct ctl *c)
+{
+	const char *dir = getenv("RETRAIND_DIR");
+
+	if (c->config || c->dir)
+		return;
+	if (dir && *dir)
+		c->dir = g_strdup(dir);
+	else if (access("/etc/retraind/retraind.yaml", R_OK) == 0)
+		c->config = g_strdup("/etc/retraind/retraind.yaml");
+}
+
 static int run_verb(struct ctl *c, const struct verb *v, int argc, char **argv)
 {
 	char *format = NULL, *summary;
@@ -123,8 +136,10 @@ static int run_verb(struct ctl *c, const struct verb *v, int argc, char **argv)
 	} else if (!parse_format(c, format))
 		status = usage_error(v->name, "unknown format '%s': expected table, wide, json,"
 		    " yaml or name", format);
-	else
+	else {
+		find_config(c);
 		status = v->run(c, argc - 1, argv + 1);
+	}
 	g_option_context_free(ctx);
 	g_free(format);
 	g_free(params);
