@@ -12,7 +12,7 @@ enum cell_kind { CELL_META = 32, CELL_RULE, CELL_KEY, CELL_SIGNAL, CELL_LAST, CE
 	CELL_SELECTOR, CELL_SOURCE, CELL_SCHEDULE, CELL_FACT, CELL_CHUNK };
 
 #define OWNER_BYTES 16
-#define KEY_BYTES_MAX 256	/* longer rule keys are refused, longer dedupe keys hashed */
+#define KEY_BYTES_MAX 256	/* longer rule keys are refused, dedupe keys hashed */
 
 /* FNV-1a, 64 bits: for indexes and for identities that a collision only shares. */
 #define HASH64 0xcbf29ce484222325ull
@@ -64,12 +64,12 @@ struct key_cell {		/* CELL_KEY: one rule and key */
 	int64_t		 every_at;	/* tick; 0: no */
 	int64_t		 wake_at;	/* tick: evaluate again; INT64_MAX: no */
 	int64_t		 since_ms;	/* wall at which the state was entered */
-	int64_t		 release_at;	/* tick: what stops what is owed ends; 0: unknown */
+	int64_t		 release_at;	/* tick: end of what blocks; 0: unknown */
 	uint64_t	 model;		/* hash64 of the model it read last */
 	uint64_t	 decision;	/* the last one */
 	uint8_t		 observed;	/* the last emission was only observed */
 	uint8_t		 blocked;	/* enum suppressor that stops what is owed */
-	uint8_t		 slot;		/* a run slot became free since concurrency blocked */
+	uint8_t		 slot;		/* became free since concurrency blocked */
 	uint8_t		 result;	/* enum result of the last evaluation */
 	uint8_t		 pad[4];
 };

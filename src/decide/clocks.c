@@ -275,7 +275,9 @@ static void set_state(struct decide *d, uint32_t source, enum source_state state
 		g_array_append_val(d->sources, cell);
 	}
 	w = cells_touch(d->cells, cell);
-	*w = (struct source_cell){ .source = source, .state = state, .tick = d->now_tick };
+	*w = (struct source_cell) { .source = source,
+				    .state = state,
+				    .tick = d->now_tick };
 }
 
 void clock_source(struct decide *d, const struct source_change *ch)

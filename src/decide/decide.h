@@ -25,7 +25,8 @@ enum suppressor { SUPP_NONE = 0, SUPP_DISABLED, SUPP_DEDUPE, SUPP_COOLDOWN, SUPP
 	SUPP_DISARMED, SUPP_CONCURRENCY, SUPP_DEPTH, SUPP_SKIPPED, SUPP_EXPIRED,
 	SUPP_MAX };
 enum outcome { OUTCOME_FIRED = 1, OUTCOME_SUPPRESSED, OUTCOME_OBSERVED, OUTCOME_ERROR };
-enum rule_fate { FATE_EVALUATED = 1, FATE_LATE, FATE_REFUSED_KEY, FATE_INVALID, FATE_MAX };
+enum rule_fate { FATE_EVALUATED = 1, FATE_LATE, FATE_REFUSED_KEY, FATE_INVALID,
+	FATE_MAX };
 
 struct emission {		/* a firing that only flow can still stop */
 	uint64_t	 decision;	/* its id, taken already */
@@ -68,7 +69,7 @@ struct decision_row {
 };
 struct rule_row { uint32_t id; struct str uid, name; };
 struct due_row { uint32_t rule_id; struct str schedule; int64_t due_ms;
-	struct str outcome; };		/* "fired", "suppressed", "skipped(deadline)" ... */
+	struct str outcome; };	/* "fired", "suppressed", "skipped(deadline)" ... */
 struct decided {
 	struct decision_row *decisions;
 	uint32_t	 decisions_n, decisions_cap;
@@ -105,7 +106,8 @@ bool decide_pause(struct decide *, struct str rule, bool paused, struct err *);
 
 /* What flow tells: rules that read the facts of (pipeline, key) or of model are
  * evaluated again by a tick deadline due now, never inside this call. */
-void decide_run_created(struct decide *, struct str pipeline, struct str key, uint64_t run);
+void decide_run_created(struct decide *, struct str pipeline, struct str key,
+    uint64_t run);
 struct run_end {
 	uint64_t	 run;
 	uint32_t	 rule_id;	/* 0: not started by a rule */
@@ -121,7 +123,8 @@ void decide_slot_free(struct decide *, struct str pipeline);
 /* The earliest deadline of each clock (floor DUE_DECIDE); false: none. */
 bool decide_next_due(const struct decide *, enum due_clock, struct deadline *ret);
 struct rule_count decide_rule_count(const struct decide *, uint32_t rule_id);
-/* State of a rule for `get rules`: {"state":..,"since":..,"keys":..,"suppressed_by":..}. */
+/* State of a rule for `get rules`: {"state":..,"since":..,"keys":..,"suppressed_by":..}.
+ * Reading only; the same for decide_keys_json(). */
 void decide_rule_json(const struct decide *, const struct rule *, GString *out);
 /* Per key: [{"key":..,"state":..,"since":..,"signals":{..}}], at most `limit`. */
 void decide_keys_json(const struct decide *, const struct rule *, uint32_t limit,

@@ -128,7 +128,8 @@ enum result ctx_test(struct ctx *c, const struct prog *p)
 	v = ctx_eval(c, p);
 	if (v.tag == VALUE_BOOL)
 		return v.i ? RESULT_TRUE : RESULT_FALSE;
-	return value_is_no_data(v) || v.tag == VALUE_ABSENT ? RESULT_UNKNOWN : RESULT_ERROR;
+	return value_is_no_data(v) || v.tag == VALUE_ABSENT ? RESULT_UNKNOWN
+							    : RESULT_ERROR;
 }
 
 struct value ctx_params(struct ctx *c)

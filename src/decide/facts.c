@@ -140,7 +140,8 @@ static void drop_chunks(struct facts *f, uint32_t cell)
 static void fact_store(struct facts *f, struct fact *x)
 {
 	uint32_t bytes = x->buf->len;
-	uint32_t chunks = bytes <= HEAD_BYTES ? 0 : (bytes + CHUNK_BYTES - 1) / CHUNK_BYTES;
+	uint32_t chunks =
+	    bytes <= HEAD_BYTES ? 0 : (bytes + CHUNK_BYTES - 1) / CHUNK_BYTES;
 	size_t rest = chunks ? chunks * sizeof(uint32_t) : bytes;
 	struct fact_cell *h;
 

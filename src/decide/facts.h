@@ -33,7 +33,8 @@ void facts_set_champion(struct facts *, struct str model, const struct model_fac
 void facts_set_candidate(struct facts *, struct str model, const struct model_fact *);
 /* Borrowed until the fact changes; zeroed members when there is none. */
 struct run_fact facts_last_run(const struct facts *, struct str pipeline, struct str key);
-struct run_fact facts_last_success(const struct facts *, struct str pipeline, struct str key);
+struct run_fact facts_last_success(const struct facts *, struct str pipeline,
+    struct str key);
 struct model_fact facts_champion(const struct facts *, struct str model);
 struct model_fact facts_candidate(const struct facts *, struct str model);
 /* The same as CEL values: maps in the arena.  Numbers under metrics are double. */

@@ -129,7 +129,8 @@ struct last_view last_view(const struct last_cell *c)
 }
 
 /* The next kept value; false at the end. */
-static bool next_value(struct reader *r, struct path *p, struct str *seg, struct str *json)
+static bool next_value(struct reader *r, struct path *p, struct str *seg,
+		       struct str *json)
 {
 	uint64_t n;
 
@@ -212,11 +213,12 @@ static struct value nest(struct kept *v, uint32_t n, uint32_t depth, struct aren
 				v[j].done = true;
 			sub[m++] = v[j];
 			sub[m - 1].done = false;
-			if (v[j].n == depth + 1)	/* the whole: its parts are in it */
+			if (v[j].n == depth + 1)	/* the whole */
 				sub[0] = sub[m - 1];
 		}
 		keys[out] = value_str(v[i].seg[depth]);
-		vals[out++] = sub[0].n == depth + 1 ? sub[0].v : nest(sub, m, depth + 1, a);
+		vals[out++] =
+		    sub[0].n == depth + 1 ? sub[0].v : nest(sub, m, depth + 1, a);
 	}
 	return value_map_of(keys, vals, out, a);
 }

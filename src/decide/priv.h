@@ -85,7 +85,13 @@ void use_begin(struct decide *);	/* what needs a time, at the next input */
 void use_init(struct decide *);
 void use_fini(struct decide *);
 void use_mode(struct decide *, struct rule_state *);	/* off, on, observe changed */
-bool use_load(struct decide *, struct err *);	/* cells -> memory, before use_ruleset() */
+struct rule_state *use_state(struct decide *, uint32_t cell);
+struct sel_state *use_selector(struct decide *, const uint8_t *hash);
+/* Cells -> memory, before use_ruleset() (load.c). */
+bool use_load(struct decide *, struct err *);
+/* reads.c */
+void reads_find(struct rule_state *);
+void reads_merge(struct sel_state *);
 struct rule_state *rule_by_id(const struct decide *, uint32_t id);
 struct rule_state *rule_by_name(const struct decide *, struct str name_or_uid);
 bool rule_off(const struct decide *, const struct rule_state *);
@@ -144,13 +150,14 @@ struct str value_key(struct value, struct arena *);	/* {NULL,0}: no key */
 
 /* ---- the last event of a key (last.c) ---- */
 void last_keep(struct decide *, const uint8_t *owner, struct str key,
-    const struct event *, int64_t t_ms, const uint32_t *reads, uint32_t n, int64_t ttl_ms);
+    const struct event *, int64_t t_ms, const uint32_t *reads, uint32_t n,
+    int64_t ttl_ms);
 /* Fills fields from a kept event; the previous ones of the scratch are cleared. */
 void last_fields(struct ctx *, const struct last_cell *);
 void last_put(struct ctx *, uint32_t field, struct value);
 struct last_view { struct str id, source, type, subject; int64_t time_ms; };
 struct last_view last_view(const struct last_cell *);
-struct value last_value(const struct last_cell *, struct arena *);	/* MAP, data nested */
+struct value last_value(const struct last_cell *, struct arena *); /* MAP, data nested */
 
 /* ---- suppressors and decision rows (suppress.c) ---- */
 enum asked { ASKED_NOT = 0, ASKED_PASSED, ASKED_BLOCKED };
@@ -241,13 +248,14 @@ struct decide {
 	struct job	 job;
 	bool		 working;
 	struct pending	 pending;
-	struct value	*scratch;	/* fields of kept events, by plan; zeroed between */
+	struct value	*scratch;	/* fields of kept events, by plan */
 	uint32_t	*scratch_set;	/* which of them are set */
 	uint32_t	 scratch_n, scratch_cap;
 	GByteArray	*bytes;
 	GString		*text;
 };
-static inline const struct key_cell *key_get(const struct decide *d, const struct keyed *k)
+static inline const struct key_cell *key_get(const struct decide *d,
+    const struct keyed *k)
 {
 	return cells_get(d->cells, k->cell);
 }
@@ -281,7 +289,7 @@ void schedule_job_begin(struct decide *, struct rule_state *);
 bool schedule_body(struct decide *, struct job *, struct emission *);
 void schedule_use(struct decide *, struct rule_state *, const struct rule *old);
 void schedule_enable(struct decide *, struct rule_state *);	/* no time it was off */
-void schedule_clocks(struct decide *);		/* wall went back; cursors without a time */
+void schedule_clocks(struct decide *);	/* wall went back; cursors without a time */
 void schedule_row(struct decide *, const struct rule_state *, int64_t due_ms,
     const char *outcome);
 void schedule_arm(struct decide *, struct rule_state *);

@@ -12,7 +12,8 @@ static bool selector_takes(const struct selector *s, const struct event *e)
 	if ((s->source && s->source != e->via) || (e->retained && !s->retained))
 		return false;
 	if (s->type.len || s->type_prefix) {
-		if (s->type_prefix ? !str_starts(e->type, s->type) : !str_is(e->type, s->type))
+		if (s->type_prefix ? !str_starts(e->type, s->type)
+				   : !str_is(e->type, s->type))
 			return false;
 	}
 	return !s->subject.len || str_is(e->subject, s->subject);
@@ -167,8 +168,11 @@ bool event_job_begin(struct decide *d, uint32_t *hit)
 
 		clock_event(d, s, d->in->event, j->v[i].t_ms);
 		j->v[i].mark = s->mark_before;
-		for (guint r = 0; r < s->rules->len; r++)
-			((struct rule_state *)g_ptr_array_index(s->rules, r))->clock_stale = true;
+		for (guint n_rs = 0; n_rs < s->rules->len; n_rs++) {
+			struct rule_state *other = g_ptr_array_index(s->rules, n_rs);
+
+			other->clock_stale = true;
+		}
 		d->clocks_stale = true;
 	}
 	j->clock = clock_at(d, rs, d->now_tick);
@@ -193,8 +197,9 @@ void delivery_keep(struct decide *d, struct rule_state *rs, const struct deliver
 
 static bool fires(const struct rule *r, enum result res)
 {
-	return res == RESULT_TRUE || (res == RESULT_UNKNOWN && r->on_nodata == POLICY_TRUE) ||
-	    (res == RESULT_ERROR && r->on_error == POLICY_TRUE);
+	return res == RESULT_TRUE ||
+	       (res == RESULT_UNKNOWN && r->on_nodata == POLICY_TRUE) ||
+	       (res == RESULT_ERROR && r->on_error == POLICY_TRUE);
 }
 
 static void set_result(struct decide *d, struct keyed *k, enum result res)

@@ -3,8 +3,8 @@
  *	closed <= cursor		both due times
  *	  |          |
  *	--x--x--x----x--------x---->	up to closed: settled for ever
- *					up to cursor: dealt with; open again when wall goes
- *					back, unless in decided[]
+ *					up to cursor: dealt with; open again when
+ *					wall goes back, unless in decided[]
  *
  * Invariants
  *   (1) The cursor belongs to the schedule's definition (its hash); an edit begins a
@@ -25,7 +25,8 @@
 #define SEARCH_MAX 100000
 #define MISSED_MS 60000
 
-static const struct schedule_cell *get(const struct decide *d, const struct rule_state *rs)
+static const struct schedule_cell *get(const struct decide *d,
+				       const struct rule_state *rs)
 {
 	return rs->schedule ? cells_get(d->cells, rs->schedule) : NULL;
 }
@@ -108,7 +109,8 @@ static void row_add(struct decide *d, const struct rule_state *rs, const uint8_t
 	char hex[33];
 
 	hash_text(hash, hex);
-	o->dues = arena_grow(d->arena, o->dues, o->dues_n, &o->dues_cap, sizeof(*o->dues));
+	o->dues =
+	    arena_grow(d->arena, o->dues, o->dues_n, &o->dues_cap, sizeof(*o->dues));
 	o->dues[o->dues_n++] = (struct due_row){ .rule_id = rs->id, .due_ms = due,
 		.schedule = arena_str(d->arena, str_of(hex)),
 		.outcome = arena_str(d->arena, str_of(outcome)) };
@@ -155,14 +157,15 @@ static void skips_write(struct decide *d, struct rule_state *rs, const struct sk
 		row.reason = arena_printf(d->arena, "due time %s skipped: %s",
 		    time_print(k->first, a), k->why);
 	else
-		row.reason = arena_printf(d->arena, "%u due times from %s to %s skipped: %s",
-		    k->n, time_print(k->first, a), time_print(k->last, b), k->why);
+		row.reason =
+		    arena_printf(d->arena, "%u due times from %s to %s skipped: %s", k->n,
+				 time_print(k->first, a), time_print(k->last, b), k->why);
 	decision_write(d, &row);
 }
 
 /* Why this due time is skipped at this wall; NULL: it is decided. */
-static const char *skipped(const struct decide *d, const struct rule_state *rs, int64_t due,
-    bool newest)
+static const char *skipped(const struct decide *d, const struct rule_state *rs,
+			   int64_t due, bool newest)
 {
 	const struct rule *r = rs->rule;
 
@@ -198,7 +201,8 @@ void schedule_job_begin(struct decide *d, struct rule_state *rs)
 		if (due == INT64_MAX || starts(rs, due) > d->now_wall)
 			break;
 		next = next_open(rs, s, due);
-		why = skipped(d, rs, due, next == INT64_MAX || starts(rs, next) > d->now_wall);
+		why = skipped(d, rs, due,
+			      next == INT64_MAX || starts(rs, next) > d->now_wall);
 		s->cursor = due;
 		if (off)
 			count_off(d, rs);

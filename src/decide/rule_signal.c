@@ -4,7 +4,7 @@
  * can change without one.  Those instants are a function of the key's cells:
  *
  *	rule's clock	`for`, keep_firing_for, pane expiry, age
- *	tick		wake_at: refire, every, the end of a suppressor, a fact that changed
+ *	tick		wake_at: refire, every, the end of a suppressor, a changed fact
  *
  * Invariants
  *   (1) After an evaluation at clock c and tick t, the key's deadlines are later than
@@ -136,8 +136,9 @@ static int64_t clock_due(const struct decide *d, const struct rule_state *rs,
 		next = INT64_MAX;
 	for (uint32_t i = 0; i < rs->rule->signals_n; i++) {
 		uint32_t root = signal_root(d, rs, i, k->key);
-		int64_t t = root ? signal_next_change(&rs->rule->signals[i].spec, d->cells,
-		    root, clock) : INT64_MAX;
+		int64_t t = root ? signal_next_change(&rs->rule->signals[i].spec,
+						      d->cells, root, clock)
+				 : INT64_MAX;
 
 		next = MIN(next, MAX(t, clock + 1));
 	}
@@ -182,7 +183,8 @@ static void set_wake(struct decide *d, struct rule_state *rs, struct keyed *k)
 	if (wake <= now)
 		wake = INT64_MAX;
 	if (rs->rule->every_ms) {
-		every = next_every(c->every_at ? c->every_at : now, rs->rule->every_ms, now);
+		every =
+		    next_every(c->every_at ? c->every_at : now, rs->rule->every_ms, now);
 		wake = MIN(wake, every);
 	}
 	if (c->m.owed && c->release_at > now)

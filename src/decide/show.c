@@ -127,7 +127,8 @@ static void put_key(const struct decide *d, const struct rule_state *rs,
 
 		json_key_str(out, rs->rule->signals[i].spec.name);
 		if (root)
-			signal_summary(&rs->rule->signals[i].spec, d->cells, root, clock, out);
+			signal_summary(&rs->rule->signals[i].spec, d->cells, root, clock,
+				       out);
 		else
 			json_nil(out);
 	}
@@ -154,7 +155,8 @@ void decide_keys_json(const struct decide *d, const struct rule *r, uint32_t lim
 	g_ptr_array_free(v, TRUE);
 }
 
-static void explain(struct decide *d, struct rule_state *rs, struct keyed *k, GString *json)
+static void explain(struct decide *d, struct rule_state *rs, struct keyed *k,
+		    GString *json)
 {
 	struct outcome_view view = { .again = true, .decision = key_get(d, k)->decision };
 	struct check check;
@@ -187,8 +189,9 @@ bool decide_explain(struct decide *d, struct str rule, struct str key, int64_t w
 	if (!rs)
 		return err_set(err, ERR_NOT_FOUND, "no rule '%.*s'", STR_ARG(rule));
 	if (!k && !key.len && rs->keys->len)
-		return err_set(err, ERR_NOT_FOUND, "rule '%.*s' has %u keys: name one of them",
-		    STR_ARG(rule), rs->keys->len);
+		return err_set(err, ERR_NOT_FOUND,
+			       "rule '%.*s' has %u keys: name one of them", STR_ARG(rule),
+			       rs->keys->len);
 	if (!k)
 		return err_set(err, ERR_NOT_FOUND,
 		    "rule '%.*s' has no state for key '%.*s': no event of it was taken "

@@ -22,19 +22,21 @@ static bool check_key(const struct decide *d, struct rule_state *rs, struct str 
 		return err_set(err, ERR_USAGE, "rule '%.*s' has a key: expected one",
 		    STR_ARG(r->name));
 	if (!keyed && key.len)
-		return err_set(err, ERR_USAGE, "rule '%.*s' has no key", STR_ARG(r->name));
+		return err_set(err, ERR_USAGE, "rule '%.*s' has no key",
+			       STR_ARG(r->name));
 	if (key.len > KEY_BYTES_MAX)
 		return err_set(err, ERR_LIMIT, "the key is longer than %d bytes",
 		    KEY_BYTES_MAX);
 	owner_of_id(rs->id, owner);
 	if (rs->keys->len >= r->max_keys && !keyed_find(d, CELL_KEY, owner, key))
-		return err_set(err, ERR_LIMIT, "rule '%.*s' has %u keys, which is its max_keys",
-		    STR_ARG(r->name), r->max_keys);
+		return err_set(err, ERR_LIMIT,
+			       "rule '%.*s' has %u keys, which is its max_keys",
+			       STR_ARG(r->name), r->max_keys);
 	return true;
 }
 
-bool decide_trigger(struct decide *d, struct str rule, struct str key, struct value params,
-    bool force, struct str actor, struct err *err)
+bool decide_trigger(struct decide *d, struct str rule, struct str key,
+		    struct value params, bool force, struct str actor, struct err *err)
 {
 	struct rule_state *rs = rule_by_name(d, rule);
 	struct trigger t = { .rs = rs, .key = key, .actor = actor, .params = params,
@@ -116,7 +118,8 @@ static void cut(struct decide *d, struct rule_state *rs, struct keyed *k, const 
 		wake(d, rs, k);
 }
 
-void decide_run_created(struct decide *d, struct str pipeline, struct str key, uint64_t run)
+void decide_run_created(struct decide *d, struct str pipeline, struct str key,
+			uint64_t run)
 {
 	each_of(d, pipeline, key, cut, &run);
 }

@@ -63,7 +63,8 @@ static bool is_logical(const struct prog *p, const struct trace *t, uint32_t i)
 		return false;
 	if (!b)
 		return t->v[i].off < all.len && all.p[t->v[i].off] == '!';
-	for (uint32_t n = t->v[a].off + t->v[a].len; n + 1 < all.len && n < t->v[b].off; n++)
+	for (uint32_t n = t->v[a].off + t->v[a].len; n + 1 < all.len && n < t->v[b].off;
+	     n++)
 		if (all.p[n] == all.p[n + 1] && (all.p[n] == '&' || all.p[n] == '|'))
 			return true;
 	return false;
@@ -90,8 +91,8 @@ bool trace_is_leaf(const struct prog *p, const struct trace *t, uint32_t i)
 static bool names_signal(struct str text, struct str name)
 {
 	for (uint32_t i = 0; i + name.len < text.len; i++) {
-		bool start = !i || !(g_ascii_isalnum(text.p[i - 1]) || text.p[i - 1] == '_' ||
-		    text.p[i - 1] == '.');
+		bool start = !i || !(g_ascii_isalnum(text.p[i - 1]) ||
+				     text.p[i - 1] == '_' || text.p[i - 1] == '.');
 
 		if (start && text.p[i + name.len] == '.' &&
 		    memcmp(text.p + i, name.p, name.len) == 0)
@@ -141,8 +142,8 @@ static void put_detail(struct ctx *c, struct str text, GString *out)
 	json_text(out, s);
 }
 
-static void put_row(struct ctx *c, const struct prog *p, const struct trace *t, uint32_t i,
-    GString *out)
+static void put_row(struct ctx *c, const struct prog *p, const struct trace *t,
+		    uint32_t i, GString *out)
 {
 	const struct trace_row *r = &t->v[i], *left = trace_left(t, i);
 	struct str all = expr_text(p);
@@ -354,8 +355,8 @@ static void put_head(struct ctx *c, const struct outcome_view *view, GString *ou
 	}
 }
 
-struct str trace_json(struct ctx *c, const struct check *k, const struct outcome_view *view,
-    struct str *ret_why)
+struct str trace_json(struct ctx *c, const struct check *k,
+		      const struct outcome_view *view, struct str *ret_why)
 {
 	GString *out = g_string_new(NULL), *cond = g_string_new(NULL);
 	GString *why = g_string_new(NULL);

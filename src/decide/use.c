@@ -42,7 +42,7 @@ static struct str str_dup(const char *p, uint32_t n)
 	return (struct str){ g_strndup(p, n), n };
 }
 
-static struct rule_state *state_new(struct decide *d, uint32_t cell)
+struct rule_state *use_state(struct decide *d, uint32_t cell)
 {
 	const struct rule_cell *c = cells_get(d->cells, cell);
 	struct rule_state *rs = g_new0(struct rule_state, 1);
@@ -97,7 +97,7 @@ static struct rule_state *state_of(struct decide *d, const struct rule *r)
 		c->name_len = (uint16_t)r->name.len;
 		memcpy(c + 1, r->uid.p, r->uid.len);
 		memcpy((char *)(c + 1) + r->uid.len, r->name.p, r->name.len);
-		rs = state_new(d, cell);
+		rs = use_state(d, cell);
 	} else {
 		write_name(d, rs, r);
 		g_free((char *)rs->name.p);
@@ -107,89 +107,9 @@ static struct rule_state *state_of(struct decide *d, const struct rule *r)
 	return rs;
 }
 
-/* ---- what a rule's expressions read ---- */
-
-struct reading {
-	uint32_t	 needs;
-	GArray		*fields;	/* NULL: not collected */
-};
-
-static void read_prog(void *ctx, const struct prog *p)
-{
-	struct reading *r = ctx;
-	const struct expr_ref *v;
-	uint32_t n = p ? expr_inputs(p, &v) : 0;
-
-	for (uint32_t i = 0; i < n; i++) {
-		if (v[i].space == EXPR_FIELD && r->fields)
-			g_array_append_val(r->fields, v[i].input);
-		else if (v[i].space == EXPR_VAR && v[i].input < RVAR_SIGNALS)
-			r->needs |= 1u << v[i].input;
-	}
-}
-
-static bool pipeline_reads_params(const struct rule *r)
-{
-	const struct expr_ref *v;
-	struct value c;
-
-	return !r->model && r->pipeline && r->pipeline->model &&
-	    !expr_constant(r->pipeline->model, &c) &&
-	    expr_inputs(r->pipeline->model, &v) > 0;
-}
-
-static int cmp_u32(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-	return (x > y) - (x < y);
-}
-
-static uint32_t unique(GArray *v)
-{
-	uint32_t n = 0;
-
-	g_array_sort(v, cmp_u32);
-	for (guint i = 0; i < v->len; i++)
-		if (!n || g_array_index(v, uint32_t, n - 1) != g_array_index(v, uint32_t, i))
-			g_array_index(v, uint32_t, n++) = g_array_index(v, uint32_t, i);
-	g_array_set_size(v, n);
-	return n;
-}
-
-static void find_reads(struct rule_state *rs)
-{
-	const struct rule *r = rs->rule;
-	struct reading all = { .fields = g_array_new(FALSE, FALSE, sizeof(uint32_t)) };
-	struct reading where = { 0 }, params = { 0 };
-
-	read_prog(&all, r->when);
-	read_prog(&all, r->recover);
-	read_prog(&all, r->dedupe_key);
-	read_prog(&all, r->model);
-	if (r->params.kind)
-		tmpl_each_prog(&r->params, read_prog, &all);
-	for (uint32_t i = 0; i < r->reads_n; i++)
-		g_array_append_val(all.fields, r->reads[i]);
-	for (uint32_t i = 0; i < r->selectors_n; i++) {
-		read_prog(&where, r->selectors[i].where);
-		read_prog(&where, r->selectors[i].time);
-	}
-	rs->model_params = pipeline_reads_params(r);
-	if (rs->model_params && r->params.kind)
-		tmpl_each_prog(&r->params, read_prog, &params);
-	if (where.needs & (1u << RVAR_CHAMPION | 1u << RVAR_CANDIDATE))
-		where.needs |= params.needs;
-	rs->needs = all.needs | where.needs;
-	rs->where_needs = where.needs;
-	g_free(rs->reads);
-	rs->reads_n = unique(all.fields);
-	rs->reads = (uint32_t *)(void *)g_array_free(all.fields, FALSE);
-}
-
 /* ---- what rules share ---- */
 
-static struct sel_state *sel_of(struct decide *d, const uint8_t *hash)
+struct sel_state *use_selector(struct decide *d, const uint8_t *hash)
 {
 	struct sel_state *s;
 
@@ -239,7 +159,7 @@ static void link_rule(struct decide *d, struct rule_state *rs)
 	rs->sig = g_renew(struct sig_share *, rs->sig, MAX(r->signals_n, 1));
 	rs->has_since = false;
 	for (uint32_t i = 0; i < r->selectors_n; i++) {
-		rs->sel[i] = sel_of(d, r->selectors[i].hash);
+		rs->sel[i] = use_selector(d, r->selectors[i].hash);
 		rs->sel[i]->lateness_ms = r->selectors[i].lateness_ms;
 		g_ptr_array_add(rs->sel[i]->rules, rs);
 	}
@@ -248,20 +168,6 @@ static void link_rule(struct decide *d, struct rule_state *rs)
 		rs->has_since |= r->signals[i].spec.window == WINDOW_SINCE;
 		g_ptr_array_add(rs->sig[i]->rules, rs);
 	}
-}
-
-static void merge_reads(struct sel_state *s)
-{
-	GArray *v = g_array_new(FALSE, FALSE, sizeof(uint32_t));
-
-	for (guint i = 0; i < s->rules->len; i++) {
-		const struct rule_state *rs = g_ptr_array_index(s->rules, i);
-
-		g_array_append_vals(v, rs->reads, rs->reads_n);
-	}
-	g_free(s->reads);
-	s->reads_n = unique(v);
-	s->reads = (uint32_t *)(void *)g_array_free(v, FALSE);
 }
 
 static void sig_free(gpointer p)
@@ -294,10 +200,16 @@ static void unlink_all(struct decide *d)
 static void expire(struct decide *d, struct rule_state *rs, struct keyed *k)
 {
 	const struct key_cell *c = key_get(d, k);
-	struct decision_row row = { .rule_id = rs->id, .rule = rs->name, .key = k->key,
-		.outcome = OUTCOME_SUPPRESSED, .by = SUPP_EXPIRED,
-		.reason = STR("the rule was switched off or removed while a firing was owed"),
-		.count = 1 };
+	struct decision_row row = {
+		.rule_id = rs->id,
+		.rule = rs->name,
+		.key = k->key,
+		.outcome = OUTCOME_SUPPRESSED,
+		.by = SUPP_EXPIRED,
+		.reason =
+		    STR("the rule was switched off or removed while a firing was owed"),
+		.count = 1
+	};
 	struct key_cell *w;
 
 	if (!c->m.owed)
@@ -376,7 +288,8 @@ static void take_rule(struct decide *d, const struct rule *r, const struct rule 
 		c->ttl_ms = r->key_ttl_ms;
 	}
 	schedule_use(d, rs, old);
-	if (old && r->kind == RULE_SIGNAL && memcmp(old->hash, r->hash, 16) != 0 && d->out)
+	if (old && r->kind == RULE_SIGNAL && memcmp(old->hash, r->hash, 16) != 0 &&
+	    d->out)
 		each_key(d, rs, wake_now);
 	use_mode(d, rs);
 	rs->clock_stale = d->clocks_stale = true;
@@ -413,11 +326,11 @@ void use_ruleset(struct decide *d, struct ruleset *set)
 
 		rs->rule = &set->rules[i];
 		d->by_rule[i] = rs;
-		find_reads(rs);
+		reads_find(rs);
 		link_rule(d, rs);
 	}
 	for (guint i = 0; i < d->sels->len; i++)
-		merge_reads(g_ptr_array_index(d->sels, i));
+		reads_merge(g_ptr_array_index(d->sels, i));
 	for (guint i = 0; i < d->all->len; i++) {
 		struct rule_state *rs = g_ptr_array_index(d->all, i);
 
@@ -478,82 +391,6 @@ void use_begin(struct decide *d)
 	for (uint32_t i = 0; d->rules && i < d->rules->rules_n; i++)
 		start_rule(d, d->by_rule[i]);
 	d->unstarted = false;
-}
-
-/* ---- loading ---- */
-
-static void sel_load(struct decide *d, uint32_t cell)
-{
-	const struct selector_cell *c = cells_get(d->cells, cell);
-
-	sel_of(d, c->hash)->cell = cell;
-}
-
-static void load_fixed(struct decide *d, uint32_t id)
-{
-	switch ((enum cell_kind)cells_kind(d->cells, id)) {
-	case CELL_META:
-		d->meta = id;
-		break;
-	case CELL_RULE:
-		state_new(d, id);
-		break;
-	case CELL_SELECTOR:
-		sel_load(d, id);
-		break;
-	case CELL_SOURCE:
-		g_array_append_val(d->sources, id);
-		break;
-	default:
-		break;
-	}
-}
-
-static bool load_keyed(struct decide *d, uint32_t id, struct err *err)
-{
-	uint8_t kind = cells_kind(d->cells, id);
-	const struct schedule_cell *s;
-	struct rule_state *rs;
-
-	if (kind == CELL_SCHEDULE) {
-		s = cells_get(d->cells, id);
-		rs = rule_by_id(d, s->rule_id);
-		if (rs)
-			rs->schedule = id;
-		return true;
-	}
-	if (kind != CELL_KEY && kind != CELL_SIGNAL && kind != CELL_LAST &&
-	    kind != CELL_DEDUPE)
-		return true;
-	if (!keyed_load(d, id))
-		return err_set(err, ERR_CORRUPT, "cell %u of kind %u is too short", id, kind);
-	return true;
-}
-
-bool use_load(struct decide *d, struct err *err)
-{
-	const struct meta_cell *m;
-
-	for (uint32_t id = cells_next(d->cells, 0); id; id = cells_next(d->cells, id))
-		load_fixed(d, id);
-	if (!d->meta)
-		d->meta = cells_add(d->cells, CELL_META, sizeof(struct meta_cell));
-	for (uint32_t id = cells_next(d->cells, 0); id; id = cells_next(d->cells, id))
-		if (!load_keyed(d, id, err))
-			return false;
-	for (guint i = 0; i < d->all->len; i++) {
-		struct rule_state *rs = g_ptr_array_index(d->all, i);
-		const struct rule_cell *c = rule_get(d, rs);
-
-		if (c->counting)
-			heap_set(&d->tick, &rs->flush, c->minute_at);
-	}
-	m = cells_get(d->cells, d->meta);
-	if (m->sweep_at)
-		heap_set(&d->tick, &d->sweep, m->sweep_at);
-	if (!facts_load(d->facts))
-		return err_set(err, ERR_CORRUPT, "a fact's record is malformed");
-	return true;
 }
 
 void use_fini(struct decide *d)

@@ -36,7 +36,8 @@ static struct str text_of(const struct prog *p, const struct trace_row *r)
 }
 
 /* "psi.avg 0.2333 > 0.2": the value after the operand that it belongs to. */
-static void put_leaf(const struct prog *p, const struct trace *t, uint32_t i, GString *out)
+static void put_leaf(const struct prog *p, const struct trace *t, uint32_t i,
+		     GString *out)
 {
 	const struct trace_row *left = trace_left(t, i);
 	struct str text = text_of(p, &t->v[i]);
@@ -62,8 +63,8 @@ static unsigned put_leaves(const struct prog *p, const struct trace *t, bool wan
 	for (uint32_t i = 0; i < t->n; i++) {
 		const struct trace_row *r = &t->v[i];
 
-		if (r->skipped || r->value.tag != VALUE_BOOL || (r->value.i != 0) != want ||
-		    !trace_is_leaf(p, t, i))
+		if (r->skipped || r->value.tag != VALUE_BOOL ||
+		    (r->value.i != 0) != want || !trace_is_leaf(p, t, i))
 			continue;
 		if (n++)
 			g_string_append(out, " and ");
@@ -80,7 +81,8 @@ static void put_error(const struct prog *p, const struct trace *t, GString *out)
 		if (t->v[i].skipped || t->v[i].value.tag != VALUE_ERROR ||
 		    !trace_is_leaf(p, t, i))
 			continue;
-		g_string_append_len(out, text_of(p, &t->v[i]).p, text_of(p, &t->v[i]).len);
+		g_string_append_len(out, text_of(p, &t->v[i]).p,
+				    text_of(p, &t->v[i]).len);
 		g_string_append(out, ": ");
 		expr_error_print(p, t->v[i].value, out);
 		return;

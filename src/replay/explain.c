@@ -7,8 +7,8 @@ bool replay_explain(struct world *w, struct str rule, struct str key, int64_t wa
     int64_t tick_ms, GString *json, struct err *err)
 {
 	struct arena *a = arena_new(0);
-	bool ok = decide_explain(world_decide_mut(w), rule, key, wall_ms, tick_ms, a, json,
-	    err);
+	bool ok = decide_explain(world_decide_mut(w), rule, key, wall_ms, tick_ms, a,
+				 json, err);
 
 	arena_free(a);
 	return ok;

@@ -69,7 +69,8 @@ static void put_head(const struct view *v)
 	if (again)
 		g_string_append(v->out, "evaluated again");
 	else if (str_is(outcome, STR("suppressed")))
-		g_string_append_printf(v->out, "NOT FIRED suppressed by %.*s", STR_ARG(by));
+		g_string_append_printf(v->out, "NOT FIRED suppressed by %.*s",
+				       STR_ARG(by));
 	else
 		upper(v->out, outcome);
 	if (decision.tag == VALUE_INT)
@@ -85,7 +86,8 @@ static void put_why(const struct view *v)
 	struct str why = text(v, v->root, "why"), o = text(v, v->root, "outcome");
 	bool yes = str_is(o, STR("fired")) || str_is(o, STR("observed"));
 
-	g_string_append_printf(v->out, "%s: %.*s\n", yes ? "why" : "why not", STR_ARG(why));
+	g_string_append_printf(v->out, "%s: %.*s\n", yes ? "why" : "why not",
+			       STR_ARG(why));
 }
 
 /* Columns are counted in code points, as terminals do for most text. */
@@ -188,7 +190,8 @@ static bool put_verdict(const struct view *v, const char *verdict, const char *t
 			continue;
 		if (first)
 			g_string_append_printf(v->out, "%s%s:", any ? "; " : "", title);
-		g_string_append_printf(v->out, "%s %.*s", first ? "" : ",", STR_ARG(name));
+		g_string_append_printf(v->out, "%s %.*s", first ? "" : ",",
+				       STR_ARG(name));
 		if (numbers.len)
 			g_string_append_printf(v->out, " %.*s", STR_ARG(numbers));
 		first = false;
@@ -204,8 +207,9 @@ bool replay_explain_text(struct str json, GString *out, struct err *err)
 	v.root = value_from_json(json, v.a);
 	if (v.root.tag != VALUE_MAP || !text(&v, v.root, "rule").len) {
 		arena_free(v.a);
-		return err_set(err, ERR_SYNTAX, "this is no trace: expected an object with "
-		    "'rule' and 'why'");
+		return err_set(err, ERR_SYNTAX,
+			       "this is no trace: expected an object with "
+			       "'rule' and 'why'");
 	}
 	put_head(&v);
 	put_why(&v);

@@ -1,12 +1,14 @@
 /* Event rules: matching, keys, conditions, what is counted. */
 #include "fixture.h"
 
-#define RULE(more) "rules:\n" \
+#define RULE(more) \
+	"rules:\n" \
 	"  - name: new\n" \
 	"    on: {type: data.new, where: event.subject == \"s\"}\n" \
 	"    key: data.model\n" \
 	"    when: data.rows >= 100\n" \
-	"    run: {pipeline: train, params: {model: \"${key}\", n: \"${data.rows}\"}}\n" more
+	"    run: {pipeline: train, params: {model: \"${key}\", n: " \
+	"\"${data.rows}\"}}\n" more
 
 static void a_matching_event_fires_once(void **state)
 {
@@ -18,7 +20,8 @@ static void a_matching_event_fires_once(void **state)
 	assert_string_equal(f.params, "{\"model\":\"a\",\"n\":100}");
 	fx_event(&f, "data.new", "{\"model\":\"a\",\"rows\":99}");
 	fx_event(&f, "data.old", "{\"model\":\"a\",\"rows\":100}");
-	fx_event_at(&f, "t/0", START, "data.new", "other", "{\"model\":\"a\",\"rows\":100}");
+	fx_event_at(&f, "t/0", START, "data.new", "other",
+		    "{\"model\":\"a\",\"rows\":100}");
 	fx_expect(&f, "");
 	fx_free(&f);
 }
@@ -60,7 +63,8 @@ static void an_error_in_when_is_a_decision_and_no_data_is_not(void **state)
 static void policies_turn_no_data_into_true(void **state)
 {
 	struct fx f = fx_new("rules:\n"
-	    "  - {name: r, on: x, when: data.rows > 1, on_nodata: \"true\", run: train}\n");
+			     "  - {name: r, on: x, when: data.rows > 1, on_nodata: "
+			     "\"true\", run: train}\n");
 
 	(void)state;
 	fx_event(&f, "x", "{}");
@@ -163,11 +167,12 @@ static void the_kept_event_survives_a_restart_and_an_edit(void **state)
 	fx_event(&f, "data.new", "{\"model\":\"a\",\"rows\":7}");
 	fx_restart(&f);
 	fx_use(&f, "rules:\n"
-	    "  - {name: z, on: q, when: data.first == 1 && data.second == 2, run: train}\n"
-	    "  - name: new\n"
-	    "    on: {type: data.new, where: event.subject == \"s\"}\n"
-	    "    key: data.model\n"
-	    "    run: {pipeline: train, params: {n: \"${data.rows + 1}\"}}\n");
+		   "  - {name: z, on: q, when: data.first == 1 && data.second == 2, run: "
+		   "train}\n"
+		   "  - name: new\n"
+		   "    on: {type: data.new, where: event.subject == \"s\"}\n"
+		   "    key: data.model\n"
+		   "    run: {pipeline: train, params: {n: \"${data.rows + 1}\"}}\n");
 	fx_begin(&f, &in);
 	assert_true(decide_trigger(f.d, STR("new"), STR("a"), (struct value){ 0 }, false,
 	    STR("ann"), &err));

@@ -50,12 +50,14 @@ static void a_fired_decision_says_why(void **state)
 	expect_in(f.trace, "\"rule\":\"drift\",\"key\":\"fraud\"");
 	expect_in(f.trace, "\"outcome\":\"fired\",\"decision\":1,\"run\":\"train-1\"");
 	expect_in(f.trace, "{\"text\":\"psi.avg > 0.2\",\"depth\":1,\"value\":\"true\","
-	    "\"skipped\":false,\"leaf\":true,\"left\":\"0.25\",\"detail\":\"n 6, min 3, over "
-	    "6h\"}");
+			   "\"skipped\":false,\"leaf\":true,\"left\":\"0.25\",\"detail\":"
+			   "\"n 6, min 3, over "
+			   "6h\"}");
 	expect_in(f.trace, "\"state\":{\"state\":\"firing\",\"episode\":1");
 	expect_in(f.trace, "\"pending_since\":\"2026-03-01T00:20:00.000Z\"");
-	expect_in(f.trace, "{\"name\":\"cooldown\",\"verdict\":\"passed\",\"numbers\":\"12h "
-	    "(never)\"}");
+	expect_in(f.trace,
+		  "{\"name\":\"cooldown\",\"verdict\":\"passed\",\"numbers\":\"12h "
+		  "(never)\"}");
 	expect_in(f.trace, "\"event\":{\"id\":");
 	fx_free(&f);
 }
@@ -76,10 +78,12 @@ static void a_suppressed_one_says_what_stopped_it_and_until_when(void **state)
 	fx_advance(&f, 20 * MINUTE);
 	g_string_truncate(f.why, 0);
 	fx_event(&f, "m", "{\"v\":11}");
-	assert_string_equal(f.why->str, "the condition is true; last fired 20m ago, cooldown "
-	    "12h ends 2026-03-01T12:00:00.000Z; owed until then.\n");
-	expect_in(f.trace, "{\"name\":\"cooldown\",\"verdict\":\"blocked\",\"numbers\":\"12h, "
-	    "11h40m left\"},{\"name\":\"backoff\",\"verdict\":\"not asked\"");
+	assert_string_equal(f.why->str,
+			    "the condition is true; last fired 20m ago, cooldown "
+			    "12h ends 2026-03-01T12:00:00.000Z; owed until then.\n");
+	expect_in(f.trace,
+		  "{\"name\":\"cooldown\",\"verdict\":\"blocked\",\"numbers\":\"12h, "
+		  "11h40m left\"},{\"name\":\"backoff\",\"verdict\":\"not asked\"");
 	fx_free(&f);
 }
 
@@ -92,7 +96,8 @@ static void explaining_a_key_changes_nothing(void **state)
 	fx_event(&f, "m", "{\"model\":\"fraud\",\"v\":0.5}");
 	first = explain(&f, "drift", "fraud");
 	expect_in(first, "\"evaluated_again\":true");
-	expect_in(first, "\"why\":\"no data: psi.avg > 0.2: fewer samples than min_count");
+	expect_in(first,
+		  "\"why\":\"no data: psi.avg > 0.2: fewer samples than min_count");
 	assert_int_equal(f.out.decisions_n, 0);
 	fx_event(&f, "m", "{\"model\":\"fraud\",\"v\":0.5}");
 	fx_event(&f, "m", "{\"model\":\"fraud\",\"v\":0.5}");
@@ -100,8 +105,9 @@ static void explaining_a_key_changes_nothing(void **state)
 	second = explain(&f, "drift", "fraud");
 	third = explain(&f, "drift", "fraud");
 	assert_string_equal(second, third);
-	expect_in(second, "the condition is true since 2026-03-01T00:00:00.000Z, which is "
-	    "less than 30m.");
+	expect_in(second,
+		  "the condition is true since 2026-03-01T00:00:00.000Z, which is "
+		  "less than 30m.");
 	assert_int_equal(cells_dirty_bytes(f.cells), 0);
 	fx_free(&f);
 }
@@ -118,7 +124,8 @@ static void a_false_condition_names_the_part_that_is_false(void **state)
 	json = explain(&f, "r", "");
 	expect_in(json, "\"why\":\"data.rows 7 > 100 is not true.\"");
 	expect_in(json, "\"outcome\":\"not fired\"");
-	expect_in(json, "\"text\":\"data.ok\",\"depth\":1,\"value\":null,\"skipped\":true");
+	expect_in(json,
+		  "\"text\":\"data.ok\",\"depth\":1,\"value\":null,\"skipped\":true");
 	fx_free(&f);
 }
 
@@ -157,8 +164,8 @@ static void rules_and_keys_are_listed(void **state)
 	expect_in(out->str, "\"keys\":1");
 	expect_in(out->str, "\"suppressed_by\":null");
 	g_string_truncate(out, 0);
-	decide_keys_json(f.d, ruleset_rule(f.rules, STR("drift")), 5, f.arena, START, f.tick,
-	    out);
+	decide_keys_json(f.d, ruleset_rule(f.rules, STR("drift")), 5, f.arena, START,
+			 f.tick, out);
 	expect_in(out->str, "[{\"key\":\"fraud\",\"state\":\"pending\"");
 	expect_in(out->str, "\"signals\":{\"psi\":{\"count\":5");
 	g_string_free(out, TRUE);

@@ -39,8 +39,9 @@ static bool is(const json_t *o, const char *key, const char *text)
 
 static enum machine_input policy(const json_t *cfg, const char *key)
 {
-	return is(cfg, key, "false") ? MACHINE_FALSE : is(cfg, key, "true") ? MACHINE_TRUE :
-	    MACHINE_KEEP;
+	return is(cfg, key, "false")  ? MACHINE_FALSE
+	       : is(cfg, key, "true") ? MACHINE_TRUE
+				      : MACHINE_KEEP;
 }
 
 static enum machine_input input_of(const json_t *step, const json_t *cfg)

@@ -27,7 +27,7 @@ static void each_due_time_fires_once(void **state)
 
 	(void)state;
 	fx_advance(&f, 0);
-	fx_expect(&f, "");		/* midnight is a due time, but it is not after now */
+	fx_expect(&f, ""); /* midnight is a due time, but it is not after now */
 	fx_advance(&f, 13 * HOUR);
 	fx_expect(&f, "fired s\nfired s\n");
 	expect_dues(&f, "21600 fired\n43200 fired\n");
@@ -137,7 +137,8 @@ static void an_edit_never_fires_at_once(void **state)
 static void enabling_never_replays_the_time_it_was_off(void **state)
 {
 	struct fx f = fx_new("rules:\n"
-	    "  - {name: s, mode: disabled, schedule: {every: 1h, catch_up: all}, run: train}\n");
+			     "  - {name: s, mode: disabled, schedule: {every: 1h, "
+			     "catch_up: all}, run: train}\n");
 
 	(void)state;
 	fx_advance(&f, 3 * HOUR + MINUTE);

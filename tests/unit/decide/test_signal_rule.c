@@ -491,13 +491,13 @@ static char *play(uint64_t seed, unsigned restart, unsigned steps)
 	for (unsigned i = 0; i < steps; i++) {
 		const char *model = draw(&r, 3) ? "a" : "b";
 		int64_t back = (int64_t)draw(&r, 40) * SECOND;
-		g_autofree char *data = g_strdup_printf("{\"model\":\"%s\",\"v\":%u}", model,
-		    draw(&r, 18));
+		g_autofree char *data =
+		    g_strdup_printf("{\"model\":\"%s\",\"v\":%u}", model, draw(&r, 18));
 
 		if (restart && i % restart == restart - 1)
 			fx_restart(&f);
-		fx_event_at(&f, draw(&r, 2) ? "t/0" : "t/1", START + f.tick - back, "m", "s",
-		    data);
+		fx_event_at(&f, draw(&r, 2) ? "t/0" : "t/1", START + f.tick - back, "m",
+			    "s", data);
 		fx_advance(&f, (int64_t)draw(&r, 45) * SECOND);
 		if (draw(&r, 40) == 0)
 			fx_advance(&f, 10 * MINUTE);

@@ -22,7 +22,7 @@ static void dedupe_takes_each_value_once(void **state)
 	fx_advance(&f, HOUR - 1);
 	fx_event(&f, "x", "{\"n\":1,\"v\":\"a\"}");
 	fx_expect(&f, "suppressed r by dedupe\n");
-	fx_advance(&f, 1);		/* measured from the firing, not from the repeat */
+	fx_advance(&f, 1); /* measured from the firing, not from the repeat */
 	fx_event(&f, "x", "{\"n\":1,\"v\":\"a\"}");
 	fx_expect(&f, "fired r\n");
 	fx_free(&f);

@@ -20,15 +20,21 @@ static char *text_of(const char *json)
 
 static void a_fired_decision_reads_as_the_manual_shows(void **state)
 {
-	g_autofree char *text = text_of("{\"rule\":\"fraud-drift\",\"key\":\"fraud\","
-	    "\"time\":\"2026-03-01T03:30:00.000Z\",\"outcome\":\"fired\",\"decision\":1841,"
-	    "\"run\":\"train-412\",\"why\":\"it held for 30m.\",\"when\":{\"text\":\"a && b\","
+	g_autofree char *text = text_of(
+	    "{\"rule\":\"fraud-drift\",\"key\":\"fraud\","
+	    "\"time\":\"2026-03-01T03:30:00.000Z\",\"outcome\":\"fired\",\"decision\":"
+	    "1841,"
+	    "\"run\":\"train-412\",\"why\":\"it held for 30m.\",\"when\":{\"text\":\"a "
+	    "&& b\","
 	    "\"value\":\"true\",\"rows\":["
-	    "{\"text\":\"psi.avg > 0.2 && rows.sum >= 1000\",\"depth\":0,\"value\":\"true\","
+	    "{\"text\":\"psi.avg > 0.2 && rows.sum >= "
+	    "1000\",\"depth\":0,\"value\":\"true\","
 	    "\"skipped\":false,\"leaf\":false,\"detail\":\"\"},"
-	    "{\"text\":\"psi.avg > 0.2\",\"depth\":1,\"value\":\"true\",\"skipped\":false,"
+	    "{\"text\":\"psi.avg > "
+	    "0.2\",\"depth\":1,\"value\":\"true\",\"skipped\":false,"
 	    "\"leaf\":true,\"left\":\"0.2333\",\"detail\":\"n 180, min 30, over 6h\"},"
-	    "{\"text\":\"rows.sum >= 1000\",\"depth\":1,\"value\":\"true\",\"skipped\":false,"
+	    "{\"text\":\"rows.sum >= "
+	    "1000\",\"depth\":1,\"value\":\"true\",\"skipped\":false,"
 	    "\"leaf\":true,\"left\":\"5000\",\"detail\":\"n 1, since last_success\"}]},"
 	    "\"state\":{\"state\":\"firing\",\"episode\":1,"
 	    "\"pending_since\":\"2026-03-01T03:00:00.000Z\",\"owed\":false},"
@@ -38,21 +44,24 @@ static void a_fired_decision_reads_as_the_manual_shows(void **state)
 	    "\"numbers\":\"0/50\"}]}");
 
 	(void)state;
-	assert_string_equal(text,
-	    "fraud-drift key=fraud 2026-03-01T03:30:00.000Z FIRED decision 1841 run train-412\n"
-	    "why: it held for 30m.\n"
-	    "  psi.avg > 0.2     true  0.2333  (n 180, min 30, over 6h)\n"
-	    "  rows.sum >= 1000  true  5000    (n 1, since last_success)\n"
-	    "state: firing, episode 1, pending since 2026-03-01T03:00:00.000Z\n"
-	    "passed: cooldown 12h (never), concurrency 0/50\n");
+	assert_string_equal(
+	    text, "fraud-drift key=fraud 2026-03-01T03:30:00.000Z FIRED decision 1841 "
+		  "run train-412\n"
+		  "why: it held for 30m.\n"
+		  "  psi.avg > 0.2     true  0.2333  (n 180, min 30, over 6h)\n"
+		  "  rows.sum >= 1000  true  5000    (n 1, since last_success)\n"
+		  "state: firing, episode 1, pending since 2026-03-01T03:00:00.000Z\n"
+		  "passed: cooldown 12h (never), concurrency 0/50\n");
 }
 
 static void a_suppressed_one_names_what_stopped_it(void **state)
 {
-	g_autofree char *text = text_of("{\"rule\":\"r\",\"key\":\"\",\"time\":\"T\","
+	g_autofree char *text = text_of(
+	    "{\"rule\":\"r\",\"key\":\"\",\"time\":\"T\","
 	    "\"outcome\":\"suppressed\",\"decision\":2,\"why\":\"w\",\"suppressors\":["
 	    "{\"name\":\"dedupe\",\"verdict\":\"passed\",\"numbers\":\"'a' is new\"},"
-	    "{\"name\":\"cooldown\",\"verdict\":\"blocked\",\"numbers\":\"12h, 11h40m left\"},"
+	    "{\"name\":\"cooldown\",\"verdict\":\"blocked\",\"numbers\":\"12h, 11h40m "
+	    "left\"},"
 	    "{\"name\":\"backoff\",\"verdict\":\"not asked\",\"numbers\":\"\"},"
 	    "{\"name\":\"concurrency\",\"verdict\":\"not asked\",\"numbers\":\"\"}]}");
 
@@ -138,12 +147,13 @@ static void a_rule_that_did_nothing_is_evaluated_again(void **state)
 	assert_int_equal(event_decode(&m, NULL, &rs->plan, &(struct event_limits){ 0 }, a,
 	    feed, w, &at, NULL), EVENT_OK);
 	assert_true(replay_explain(w, STR("r"), STR("a"), 2000, 0, json, &err));
-	assert_true(replay_explain_text((struct str){ json->str, (uint32_t)json->len }, text,
-	    &err));
-	assert_string_equal(text->str, "r key=a 1970-01-01T00:00:02.000Z evaluated again\n"
-	    "why not: data.n 3 > 5 is not true.\n"
-	    "  data.n > 5  false  3\n"
-	    "not asked: concurrency\n");
+	assert_true(replay_explain_text((struct str) { json->str, (uint32_t)json->len },
+					text, &err));
+	assert_string_equal(text->str,
+			    "r key=a 1970-01-01T00:00:02.000Z evaluated again\n"
+			    "why not: data.n 3 > 5 is not true.\n"
+			    "  data.n > 5  false  3\n"
+			    "not asked: concurrency\n");
 	assert_false(replay_explain(w, STR("q"), STR("a"), 2000, 0, json, &err));
 	g_string_free(json, TRUE);
 	g_string_free(text, TRUE);
