@@ -177,6 +177,7 @@ void commit_run(struct turn *t)
 			log_error("%s: nothing is acknowledged; trying again each second",
 				  err.msg);
 		t->full = true;
+		turn_hold(t, true);
 		return;
 	case STORE_BROKEN:
 		metric_add("commit_failures_total", 1, "reason", "io", NULL);

@@ -345,15 +345,16 @@ static void step_events(struct turn *t, uint32_t i, const struct message *m,
 		if (known && store_has_seen(t->p.store, s->name, h, &seq)) {
 			skipped[skipped_n++] = k;
 			t->counts[i].repeats++;
+			s->impl->accept(s, m->token, seq, true);
 			continue;
 		}
 		show(t, d->v[k]);
 		seq = turn_step(t, &in);
 		(*t->counts[i].accepted)++;
+		s->impl->accept(s, m->token, seq, false);
 		if (known)
 			store_put_seen(t->p.store, s->name, h, t->head.tick_ms, seq);
 	}
-	s->impl->accept(s, m->token, seq, skipped_n == d->n);
 	if (skipped_n < d->n) {
 		g_byte_array_set_size(t->frame, 0);
 		frame_message(s->journal, m, skipped, skipped_n, t->frame);

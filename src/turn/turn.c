@@ -87,6 +87,16 @@ static bool queues_empty(const struct turn *t)
 	    g_queue_is_empty((GQueue *)(uintptr_t)&t->reloads);
 }
 
+/* A source that is not read must know: an mqtt one keeps its connection alive. */
+void turn_hold(struct turn *t, bool on)
+{
+	if (on == t->held)
+		return;
+	t->held = on;
+	for (uint32_t i = 0; i < t->sources_n; i++)
+		t->sources[i]->impl->pause(t->sources[i], on);
+}
+
 static bool may_read(struct turn *t)
 {
 	bool low = store_low(t->p.store, t->head.tick_ms);
@@ -94,13 +104,11 @@ static bool may_read(struct turn *t)
 	if (low != t->low) {
 		t->low = low;
 		metric_set("store_reading_paused", low, NULL);
-		log_warn(
-		    low ? "disk full: sources are not read until there is space again"
-			: "there is space again: sources are read");
-		for (uint32_t i = 0; i < t->sources_n; i++)
-			t->sources[i]->impl->pause(t->sources[i], low);
+		log_warn("%s", low ? "disk full: sources are not read until there is space" :
+		    "there is space again: sources are read");
 	}
-	return !low && !t->stopping && !world_paused(t->world);
+	turn_hold(t, low || world_paused(t->world));
+	return !t->held && !t->stopping;
 }
 
 static void drain_sources(struct turn *t)

@@ -61,8 +61,7 @@ struct turn {
 	int64_t		 open_since_ms;	/* boot clock of the first turn not committed */
 	int64_t		 clock_ok_boot;	/* wall deadlines wait until then at most */
 	bool		 at_once;	/* something in the open commit asks for it */
-	bool		 recovered, ready, full, broken, low, stopping;
-	bool		 was_paused;
+	bool		 recovered, ready, full, broken, low, held, stopping;
 	struct io_watch	*timer;
 	void		(*on_idle)(void *);
 	void		*on_idle_ctx;
@@ -96,5 +95,6 @@ void commit_answers(struct turn *);	/* those that are due */
 /* turn.c */
 void turn_begin(struct turn *, const struct clock_now *);
 void turn_end(struct turn *);
+void turn_hold(struct turn *, bool on);	/* sources are not read for now */
 void turn_report_recovery(struct turn *);
 #endif
