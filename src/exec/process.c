@@ -44,7 +44,7 @@ struct entry {
 	struct process	*p;
 	char		*key;
 	struct retrain_op *op;	/* START or ABORT, answered when the claim is made */
-	bool		 abort;
+	bool		 stop;		/* SIGTERM once the claim is made */
 	struct child	*child;	/* ours; NULL: attached */
 	int		 pidfd, said_fd;
 	struct retrain_watch *exited, *said;
@@ -120,19 +120,15 @@ static void attach(struct process *p, const char *key, const struct record *r)
 	e->exited = p->host->watch(p->host, fd, POLLIN, 0, on_attached_exit, e);
 }
 
-/* The shim's pidfd is looked up anew, under its lock, each time. */
-static void terminate(struct process *p, const char *key)
+/* A shim that has not claimed yet does not expect signals: it gets this one then. */
+static void terminate(struct entry *e)
 {
-	struct record r;
-	int fd;
-
-	record_read(p->runs_fd, key, &r);
-	fd = record_pidfd(p->runs_fd, key, &r);
-	record_fini(&r);
-	if (fd < 0)
-		return;
-	syscall(SYS_pidfd_send_signal, fd, SIGTERM, NULL, 0);
-	close(fd);
+	if (e->said_fd >= 0)
+		e->stop = true;
+	else if (e->child)
+		child_signal(e->child, SIGTERM);
+	else
+		syscall(SYS_pidfd_send_signal, e->pidfd, SIGTERM, NULL, 0);
 }
 
 /* The shim died: what it cannot kill any more, the cgroup can.  True: all are gone. */
@@ -181,11 +177,11 @@ static void heard(struct entry *e, const char *word, const char *rest)
 
 	e->op = NULL;
 	if (strcmp(word, "claimed") == 0 || strcmp(word, "exists") == 0) {
-		if (e->abort)
-			terminate(p, e->key);
+		if (*word == 'c' && e->stop)
+			terminate(e);
 		if (op)
 			answer_record(p, op, e->key,
-			    *word == 'e' && !e->abort ? RETRAIN_EXISTED : RETRAIN_OK);
+			    *word == 'c' ? RETRAIN_OK : RETRAIN_EXISTED);
 	} else if (op && strcmp(word, "busy") == 0) {
 		answer(p, op, RETRAIN_BUSY, 0, FULL_AGAIN_MS, rest);
 	} else if (op) {
@@ -284,7 +280,7 @@ static bool spawn(struct process *p, const char *key, struct retrain_op *op, boo
 		return false;
 	}
 	e->op = op;
-	e->abort = abort;
+	e->stop = abort;
 	e->said = p->host->watch(p->host, e->said_fd, POLLIN, 0, on_said, e);
 	return true;
 }
@@ -294,7 +290,7 @@ static bool spawn(struct process *p, const char *key, struct retrain_op *op, boo
 static bool write_file(int dir, const char *name, struct str text, struct err *err)
 {
 	int fd = openat(dir, ".new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
-	    0644);
+	    0600);
 	ssize_t n = -1;
 
 	if (fd >= 0) {
@@ -409,6 +405,8 @@ static bool prepare(const struct process *p, const struct retrain_job *job, bool
 	bool ok = dir >= 0 && make_subdir(p, dir, "tmp", err) &&
 	    make_subdir(p, dir, "artifacts", err) &&
 	    write_file(dir, "input.json", input, err) &&
+	    (!p->switch_user || fchownat(dir, "input.json", p->uid, p->gid,
+	    AT_SYMLINK_NOFOLLOW) == 0) &&
 	    write_file(dir, "spec.json", str_of(text), err) &&
 	    (!abort || write_file(dir, "abort", str_of(job->reason), err));
 
@@ -457,7 +455,9 @@ static bool held_back(struct process *p, struct retrain_op *op)
 {
 	int32_t wait = rate_wait(p);
 
-	if (g_hash_table_size(p->entries) >= (guint)p->running_max)
+	if (p->stopping)
+		answer(p, op, RETRAIN_BUSY, 0, AGAIN_MS, "retraind is stopping");
+	else if (g_hash_table_size(p->entries) >= (guint)p->running_max)
 		answer(p, op, RETRAIN_BUSY, 0, AGAIN_MS, "as many steps as may are running");
 	else if (is_full(p))
 		answer(p, op, RETRAIN_BUSY, 0, FULL_AGAIN_MS, "less than runs.min_free is "
@@ -499,40 +499,43 @@ static void process_poll(void *self, struct retrain_op *op, const struct retrain
 	answer_record(self, op, job->key, RETRAIN_OK);
 }
 
+/* Without the file, on a full disk say, the step ends as interrupted: good enough. */
+static void put_abort_file(struct process *p, const struct retrain_job *job)
+{
+	struct err err = { 0 };
+	int dir = make_dir(p, job->key, &err);
+
+	if (dir < 0 || !write_file(dir, "abort", str_of(job->reason), &err))
+		p->host->log(p->host, LOG_WARN, err.msg);
+	if (dir >= 0)
+		close(dir);
+}
+
 /* Invariant (3).  While a start of ours is under way, its shim finds the abort file
  * after the claim, or is told then. */
 static void process_abort(void *self, struct retrain_op *op, const struct retrain_job *job)
 {
 	struct process *p = self;
-	struct entry *e = g_hash_table_lookup(p->entries, job->key);
-	struct err err = { 0 };
+	struct entry *e;
 	struct record r;
-	int dir;
 
 	if (!exec_key_valid(job->key)) {
 		answer(p, op, RETRAIN_REFUSED, 0, 0, "not a key");
 		return;
 	}
 	record_read(p->runs_fd, job->key, &r);
+	if (r.look == LOOK_LIVE)
+		attach(p, job->key, &r);
 	record_fini(&r);
+	e = g_hash_table_lookup(p->entries, job->key);
 	if (r.look == LOOK_NONE && !e) {
 		begin(p, op, job, true);
 		return;
 	}
-	if (r.look == LOOK_LIVE || r.look == LOOK_NONE) {
-		dir = make_dir(p, job->key, &err);
-		if (dir < 0 || !write_file(dir, "abort", str_of(job->reason), &err)) {
-			answer(p, op, RETRAIN_BUSY, 0, FULL_AGAIN_MS, err.msg);
-			if (dir >= 0)
-				close(dir);
-			return;
-		}
-		close(dir);
-		if (r.look == LOOK_LIVE)
-			terminate(p, job->key);
-		else
-			e->abort = true;
-	}
+	if (r.look == LOOK_LIVE || r.look == LOOK_NONE)
+		put_abort_file(p, job);
+	if (e)
+		terminate(e);
 	answer_record(p, op, job->key, RETRAIN_OK);
 }
 
@@ -591,11 +594,12 @@ void process_interrupt(void *self)
 {
 	struct process *p = self;
 	GHashTableIter it;
-	void *key;
+	void *e;
 
+	p->stopping = true;
 	g_hash_table_iter_init(&it, p->entries);
-	while (g_hash_table_iter_next(&it, &key, NULL))
-		terminate(p, key);
+	while (g_hash_table_iter_next(&it, NULL, &e))
+		terminate(e);
 }
 
 unsigned process_running(const void *self)

@@ -29,6 +29,7 @@ struct process {
 	int64_t		 running_max, starts_max, grace_ms, log_bytes, min_free;
 	/* state */
 	GHashTable	*entries;	/* key -> struct entry: shims that are watched */
+	bool		 stopping;
 	double		 tokens;	/* starts that may happen now */
 	int64_t		 tokens_ms;
 };

@@ -47,6 +47,7 @@ struct fx {
 	GPtrArray	*reports;
 	unsigned	 seen;		/* reports that a test has looked at */
 	bool		 idle;
+	int64_t		 min_free;
 	int		 at;
 	void		(*body)(struct fx *);
 	pid_t		 pid;
@@ -119,7 +120,8 @@ static inline void fx_alarm(void *ctx)
 static inline void fx_open(struct fx *f)
 {
 	struct exec_host h = { .loop = f->loop, .state_dir = f->dir, .instance = "0123",
-		.shim = f->shim, .on_report = fx_on_report, .ctx = f };
+		.shim = f->shim, .min_free = f->min_free,
+		.on_report = fx_on_report, .ctx = f };
 	struct err err = { 0 };
 
 	f->exec = exec_new(&h);
@@ -249,8 +251,19 @@ static inline const char *fx_read(const struct fx *f, const char *name)
 	g_free(path);
 	return ret;
 }
+/* A zombie is gone: who inherits it may take its time. */
 static inline bool fx_is_gone(pid_t pid)
 {
-	return pid > 1 && kill(pid, 0) < 0 && errno == ESRCH;
+	char path[40], *text = NULL;
+	const char *state;
+	bool gone;
+
+	assert_true(pid > 1);
+	g_snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	g_file_get_contents(path, &text, NULL, NULL);
+	state = text ? strrchr(text, ')') : NULL;
+	gone = !state || state[2] == 'Z';
+	g_free(text);
+	return gone;
 }
 #endif

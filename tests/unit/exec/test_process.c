@@ -336,6 +336,58 @@ static void starts_are_spread(struct fx *f)
 	DONE(f)
 }
 
+static void full_disk_starts_nothing(struct fx *f)
+{
+	BEGIN(f)
+	f->min_free = INT64_MAX;
+	fx_reopen(f);
+	fx_do(f, EXEC_START, KEY, "exit 0");
+	assert_int_equal(fx_last(f)->answer, REPORT_BUSY);
+	assert_false(fx_exists(f, "runs/" KEY));
+	DONE(f)
+}
+
+static void another_user_reads_its_input(struct fx *f)
+{
+	BEGIN(f)
+	if (geteuid() != 0)
+		skip();
+	f->options.user = STR("nobody");
+	fx_reopen(f);
+	fx_do(f, EXEC_START, KEY, "cat $RETRAIN_INPUT; id -un; echo $HOME $USER;"
+	    " echo x > $TMPDIR/x && echo x > $RETRAIN_ARTIFACTS/x;"
+	    " cat $RETRAIN_DIR/spec.json 2>/dev/null || rm -f $RETRAIN_DIR/claim 2>&-;"
+	    " ls $RETRAIN_DIR/.. 2>/dev/null || echo blind");
+	WAIT(f, fx_ended(f));
+	assert_int_equal(fx_last(f)->state, REPORT_COMPLETED);
+	assert_string_equal(fx_read(f, "runs/" KEY "/log"),
+	    "{\"params\":{}}nobody\n/nonexistent nobody\nblind\n");
+	assert_true(fx_exists(f, "runs/" KEY "/claim"));
+	DONE(f)
+}
+
+/* What outlives a shim that was killed is ended by its cgroup. */
+static void cgroup_ends_what_a_dead_shim_left(struct fx *f)
+{
+	static const char *const roots[] = { "/sys/fs/cgroup/unified", "/sys/fs/cgroup" };
+	unsigned i = g_file_test("/sys/fs/cgroup/unified/cgroup.procs",
+	    G_FILE_TEST_EXISTS) ? 0 : 1;
+
+	BEGIN(f)
+	if (access(arena_printf(f->arena, "%s/cgroup.procs", roots[i]).p, W_OK) < 0)
+		skip();
+	f->options.cgroup = str_of(roots[i]);
+	fx_reopen(f);
+	fx_do(f, EXEC_START, KEY, ESCAPE "echo $$ > main; exec sleep 1000");
+	WAIT(f, pid_in(f, "main") && pid_in(f, "escaped") && f->reports->len);
+	assert_int_equal(kill(shim_of(f), SIGKILL), 0);
+	WAIT(f, fx_last(f)->op == EXEC_POLL);
+	WAIT(f, (fx_ended(f) ? (void)0 : fx_do(f, EXEC_POLL, KEY, NULL), fx_ended(f)));
+	assert_string_equal(fx_last(f)->reason, "lost: the shim died");
+	assert_true(fx_is_gone(pid_in(f, "escaped")));
+	DONE(f)
+}
+
 static void on_idle(void *ctx)
 {
 	((struct fx *)ctx)->idle = true;
@@ -404,6 +456,9 @@ CASE(unknown_key_is_absent)
 CASE(unknown_executor_is_refused)
 CASE(over_the_limit_is_busy)
 CASE(starts_are_spread)
+CASE(full_disk_starts_nothing)
+CASE(another_user_reads_its_input)
+CASE(cgroup_ends_what_a_dead_shim_left)
 CASE(interrupt_ends_steps)
 CASE(interrupt_with_nothing_to_do)
 
@@ -430,6 +485,9 @@ int main(void)
 		cmocka_unit_test(test_unknown_executor_is_refused),
 		cmocka_unit_test(test_over_the_limit_is_busy),
 		cmocka_unit_test(test_starts_are_spread),
+		cmocka_unit_test(test_full_disk_starts_nothing),
+		cmocka_unit_test(test_another_user_reads_its_input),
+		cmocka_unit_test(test_cgroup_ends_what_a_dead_shim_left),
 		cmocka_unit_test(test_interrupt_ends_steps),
 		cmocka_unit_test(test_interrupt_with_nothing_to_do),
 		cmocka_unit_test(bad_options_are_refused),
