@@ -68,17 +68,11 @@ static uint32_t id_of_owner(const uint8_t *owner)
 
 void keys_init(struct decide *d)
 {
-	d->index = g_hash_table_new(keyed_hash, keyed_equal);
+	d->index = g_hash_table_new_full(keyed_hash, keyed_equal, g_free, NULL);
 }
 
 void keys_fini(struct decide *d)
 {
-	GHashTableIter it;
-	gpointer k;
-
-	g_hash_table_iter_init(&it, d->index);	/* only to free: no order to be seen */
-	while (g_hash_table_iter_next(&it, &k, NULL))
-		g_free(k);
 	g_hash_table_destroy(d->index);
 }
 
@@ -205,6 +199,8 @@ static void leave_rule(struct decide *d, struct keyed *k)
 
 void keyed_drop(struct decide *d, struct keyed *k)
 {
+	uint32_t cell;
+
 	if (k->kind == CELL_SIGNAL) {
 		const struct signal_cell *s = cells_get(d->cells, k->cell);
 
@@ -215,9 +211,9 @@ void keyed_drop(struct decide *d, struct keyed *k)
 	}
 	if (k->rs)
 		leave_rule(d, k);
-	g_hash_table_remove(d->index, k);
-	cells_drop(d->cells, k->cell);
-	g_free(k);
+	cell = k->cell;
+	g_hash_table_remove(d->index, k);	/* frees it; reads its key in the cell */
+	cells_drop(d->cells, cell);
 }
 
 void keys_sweep_by(struct decide *d, int64_t tick)
