@@ -1,4 +1,9 @@
-"""Measure a model on held-out rows: a candidate, or the one deployed under a name."""
+"""Measure models on held-out rows: a candidate beside the one deployed, or that alone.
+
+A candidate and the deployed model answer the same rows, so that their difference is
+the models' and not the data's: comparing with what the champion reached on the rows of
+its own day would let an old model win after the world has changed.
+"""
 import argparse
 import json
 import math
@@ -13,21 +18,25 @@ def measure(model, rows):
         p = spindle.probability(model, x)
         right += (p >= 0.5) == bool(y)
         loss -= math.log(p if y else 1 - p)
-    return {"accuracy": right / len(rows), "log_loss": loss / len(rows), "rows": len(rows)}
+    return {"accuracy": right / len(rows), "log_loss": loss / len(rows)}
 
 
 def main():
     args = argparse.ArgumentParser()
     which = args.add_mutually_exclusive_group(required=True)
-    which.add_argument("--model")
-    which.add_argument("--champion", metavar="NAME")
+    which.add_argument("--model", help="a candidate's file")
+    which.add_argument("--champion", metavar="NAME", choices=[spindle.NAME])
     a = args.parse_args()
-    path = pathlib.Path(a.model) if a.model else spindle.HOME / "models" / "current"
-    model = json.loads(path.read_text())
-    dataset = model["dataset"] if a.model else spindle.newest_dataset()
-    metrics = measure(model, spindle.read_rows(dataset, held_out=True))
+    rows = spindle.read_rows(spindle.HOME / "inspected.csv")
+    metrics = {"rows": len(rows)}
+    if a.model:
+        metrics.update(measure(json.loads(pathlib.Path(a.model).read_text()), rows))
+    current = spindle.HOME / "models" / "current"
+    if a.champion or current.exists():
+        found = measure(json.loads(current.read_text()), rows)
+        metrics.update({"champion_" + k: v for k, v in found.items()})
     spindle.write_result("metrics.json", metrics)
-    print(f"{path}: accuracy {metrics['accuracy']:.4f} on {metrics['rows']} held-out rows")
+    print(", ".join(f"{k} {v:.4g}" for k, v in metrics.items()))
 
 
 main()

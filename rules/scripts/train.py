@@ -29,7 +29,7 @@ def main():
     args.add_argument("--epochs", type=int, default=20)
     a = args.parse_args()
     dataset = pathlib.Path(a.dataset or spindle.newest_dataset()).resolve()
-    rows = spindle.read_rows(dataset, held_out=False)
+    rows = spindle.read_rows(dataset)
     model = fit(rows, a.epochs)
     model["dataset"] = str(dataset)
     path = spindle.STEP / "artifacts" / "model.json"

@@ -13,6 +13,8 @@ class Part:
     """Subclasses give argv() and ready(); data in self.dir survives a restart."""
     name = "part"
     start_seconds = 30
+    # setpriv execs, so the pid is the part's own; it dies with its test.
+    tie = ("setpriv", "--pdeathsig", "KILL")
 
     def __init__(self):
         self.dir = tempfile.mkdtemp(prefix=f"retraind-{self.name}-")
@@ -34,9 +36,8 @@ class Part:
         """Start the process without waiting for it to answer."""
         assert self.proc is None, f"{self.name} is already running"
         with open(self.log_path, "ab") as log:
-            # setpriv execs, so the pid is the part's own; it dies with its test.
             self.proc = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", *self.argv()], env=self.env(),
+                [*self.tie, *self.argv()], env=self.env(),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         self._pidfd = os.pidfd_open(self.proc.pid)
         return self
