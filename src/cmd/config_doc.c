@@ -11,6 +11,15 @@
 #define DOC_COLUMN 36
 #define LINE_MAX_COLUMN 90
 
+static const char intro[] =
+    "# retraind.yaml: the configuration of retraind, see retraind.yaml(5).\n"
+    "#\n"
+    "# Every value is the default, but for the hook of sources.http; what is\n"
+    "# commented out is an example.  A key without a value takes its default.\n"
+    "# Relative paths start from this file.  Durations: 500ms 30s 6h 7d; sizes:\n"
+    "# 512 64Ki 64Mi 2Gi.  A secret is never written here, only where it is:\n"
+    "# {file: PATH}, {env: NAME} or {credential: NAME}.\n";
+
 /* Of keys that are required, or that nobody would guess. */
 static const struct { const char *kind, *key, *text; } examples[] = {
 	{ "http", "hooks", "[alertmanager]" },
@@ -33,7 +42,8 @@ static const struct { const char *kind, *key, *text; } examples[] = {
 static const char *example(const char *kind, const char *key)
 {
 	for (unsigned i = 0; i < G_N_ELEMENTS(examples); i++)
-		if (strcmp(examples[i].kind, kind) == 0 && strcmp(examples[i].key, key) == 0)
+		if (strcmp(examples[i].kind, kind) == 0 &&
+		    strcmp(examples[i].key, key) == 0)
 			return examples[i].text;
 	return NULL;
 }
@@ -42,8 +52,8 @@ static void put_column(GString *out, gsize line)
 {
 	gsize width = out->len - line;
 
-	g_string_append_printf(out, "%*s#", width < DOC_COLUMN ? (int)(DOC_COLUMN - width) :
-	    1, "");
+	g_string_append_printf(out, "%*s#",
+			       width < DOC_COLUMN ? (int)(DOC_COLUMN - width) : 1, "");
 }
 
 /* `head`, then its meaning beside it, broken between words. */
@@ -161,17 +171,7 @@ static void put_instances(const char *section, GString *out)
 
 void config_print(GString *out)
 {
-	g_string_append(out,
-	    "# retraind.yaml: the configuration of retraind, see retraind.yaml(5).\n"
-	    "#\n"
-	    "# Every value is the default, but for the hook of sources.http; what is commented"
-	    " out\n"
-	    "# is an example.  A key without a value takes its default.  Relative paths start"
-	    " from\n"
-	    "# this file.  Durations: 500ms 30s 6h 7d; sizes: 512 64Ki 64Mi 2Gi.  A secret is"
-	    " never\n"
-	    "# written here, only where it is: {file: PATH}, {env: NAME} or {credential:"
-	    " NAME}.\n");
+	g_string_append(out, intro);
 	for (const struct option *r = config_rows; r->name; r++) {
 		bool block = r->type == OPT_MAP || r->type == OPT_NODE;
 
@@ -186,8 +186,10 @@ void config_print(GString *out)
 
 void config_reference(GString *out)
 {
-	g_string_append(out, "Names are dotted paths.  A key that takes effect at the next"
-	    " start only is named in\nthe log when a reload (SIGHUP) finds it changed.\n\n");
+	g_string_append(out,
+			"Names are dotted paths.  A key that takes effect at the next"
+			" start only is named in\nthe log when a reload (SIGHUP) finds "
+			"it changed.\n\n");
 	options_markdown(config_rows, "", out);
 	g_string_append(out, "\n## http.tokens\n\nA list of maps.\n\n");
 	options_markdown(config_token_rows, "", out);

@@ -12,8 +12,9 @@
 
 #include <yaml.h>
 
-#include "base/time.h"
 #include "cmd/retrainctl/ctl.h"
+#include "base/json.h"
+#include "base/time.h"
 
 const char *member(const json_t *j, const char *name)
 {
@@ -26,6 +27,49 @@ const char *member(const json_t *j, const char *name)
 static const char *name_of(const json_t *j)
 {
 	return *member(j, "id") ? member(j, "id") : member(j, "name");
+}
+
+/* JSON for people and programs: indented, numbers as short as they read back (jansson
+ * alone prints 0.9 as 0.90000000000000002).  depth < 0: on one line. */
+static void json_text(const json_t *j, int depth, GString *out)
+{
+	const char *key;
+	json_t *v;
+	size_t i;
+	int in = depth < 0 ? depth : depth + 1;
+	bool object = json_is_object(j);
+	gsize start;
+
+	if (json_is_real(j)) {
+		json_double(out, json_real_value(j));
+		return;
+	}
+	if (!object && !json_is_array(j)) {
+		char *t = json_dumps(j, JSON_ENCODE_ANY);
+		g_string_append(out, t);
+		free(t);
+		return;
+	}
+	g_string_append_c(out, object ? '{' : '[');
+	start = out->len;
+#define NEXT() \
+	(out->len > start ? g_string_append_c(out, ',') : out, \
+	 in < 0 ? (void)0 : g_string_append_printf(out, "\n%*s", 2 * in, ""))
+	json_array_foreach(j, i, v) {
+		NEXT();
+		json_text(v, in, out);
+	}
+	if (object)
+		json_object_foreach((json_t *)(uintptr_t)j, key, v) {
+			NEXT();
+			json_str(out, str_of(key));
+			g_string_append(out, in < 0 ? ":" : ": ");
+			json_text(v, in, out);
+		}
+#undef NEXT
+	if (in >= 0 && out->len > start)
+		g_string_append_printf(out, "\n%*s", 2 * depth, "");
+	g_string_append_c(out, object ? '}' : ']');
 }
 
 static int64_t now_ms(void)
@@ -67,6 +111,25 @@ static const json_t *field(const json_t *row, const char *path)
 	return row;
 }
 
+/* As jansson prints it, with as few digits as give the same numbers again: 0.9, not
+ * 0.90000000000000002. */
+static char *json_text(const json_t *j, size_t flags)
+{
+	char *t = NULL;
+
+	for (size_t digits = 15; digits <= 17; digits++) {
+		t = json_dumps(j, flags | JSON_ENCODE_ANY | JSON_REAL_PRECISION(digits));
+		json_t *again = json_loads(t, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+		bool same = json_equal(j, again);
+
+		json_decref(again);
+		if (same || digits == 17)
+			break;
+		free(t);
+	}
+	return t;
+}
+
 /* What a foreign text may not do to a terminal. */
 static void safe(GString *out, const char *s)
 {
@@ -89,7 +152,7 @@ static char *cell(const json_t *row, const struct column *c)
 	else if (!v || json_is_null(v))
 		g_string_append_c(s, '-');
 	else {
-		char *t = json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY);
+		char *t = json_text(v, JSON_COMPACT);
 		safe(s, t);
 		free(t);
 	}
@@ -162,7 +225,7 @@ static int yaml_node(yaml_document_t *d, const json_t *j)
 	json_t *v;
 	size_t i;
 	int id;
-	char *t;
+	GString *t;
 
 	if (json_is_array(j)) {
 		id = yaml_document_add_sequence(d, NULL, YAML_ANY_SEQUENCE_STYLE);
@@ -183,7 +246,7 @@ static int yaml_node(yaml_document_t *d, const json_t *j)
 		return yaml_document_add_scalar(d, NULL,
 		    (const yaml_char_t *)json_string_value(j), (int)json_string_length(j),
 		    YAML_DOUBLE_QUOTED_SCALAR_STYLE);
-	t = json_dumps(j, JSON_ENCODE_ANY);
+	t = json_text(j, 0);
 	id = yaml_document_add_scalar(d, NULL, (const yaml_char_t *)t, -1,
 	    YAML_PLAIN_SCALAR_STYLE);
 	free(t);
@@ -220,11 +283,14 @@ static void names(const json_t *j)
 void output(struct ctl *c, const json_t *j, const struct column *cols)
 {
 	json_t *one = NULL;
+	GString *text;
+	char *text;
 
 	switch (c->format) {
 	case FORMAT_JSON:
-		json_dumpf(j, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
-		putchar('\n');
+		text = json_text(j, JSON_INDENT(2));
+		puts(text);
+		free(text);
 		break;
 	case FORMAT_YAML:
 		print_yaml(j);
