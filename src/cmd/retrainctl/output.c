@@ -12,9 +12,8 @@
 
 #include <yaml.h>
 
-#include "cmd/retrainctl/ctl.h"
-#include "base/json.h"
 #include "base/time.h"
+#include "cmd/retrainctl/ctl.h"
 
 const char *member(const json_t *j, const char *name)
 {
@@ -27,49 +26,6 @@ const char *member(const json_t *j, const char *name)
 static const char *name_of(const json_t *j)
 {
 	return *member(j, "id") ? member(j, "id") : member(j, "name");
-}
-
-/* JSON for people and programs: indented, numbers as short as they read back (jansson
- * alone prints 0.9 as 0.90000000000000002).  depth < 0: on one line. */
-static void json_text(const json_t *j, int depth, GString *out)
-{
-	const char *key;
-	json_t *v;
-	size_t i;
-	int in = depth < 0 ? depth : depth + 1;
-	bool object = json_is_object(j);
-	gsize start;
-
-	if (json_is_real(j)) {
-		json_double(out, json_real_value(j));
-		return;
-	}
-	if (!object && !json_is_array(j)) {
-		char *t = json_dumps(j, JSON_ENCODE_ANY);
-		g_string_append(out, t);
-		free(t);
-		return;
-	}
-	g_string_append_c(out, object ? '{' : '[');
-	start = out->len;
-#define NEXT() \
-	(out->len > start ? g_string_append_c(out, ',') : out, \
-	 in < 0 ? (void)0 : g_string_append_printf(out, "\n%*s", 2 * in, ""))
-	json_array_foreach(j, i, v) {
-		NEXT();
-		json_text(v, in, out);
-	}
-	if (object)
-		json_object_foreach((json_t *)(uintptr_t)j, key, v) {
-			NEXT();
-			json_str(out, str_of(key));
-			g_string_append(out, in < 0 ? ":" : ": ");
-			json_text(v, in, out);
-		}
-#undef NEXT
-	if (in >= 0 && out->len > start)
-		g_string_append_printf(out, "\n%*s", 2 * depth, "");
-	g_string_append_c(out, object ? '}' : ']');
 }
 
 static int64_t now_ms(void)
@@ -225,7 +181,7 @@ static int yaml_node(yaml_document_t *d, const json_t *j)
 	json_t *v;
 	size_t i;
 	int id;
-	GString *t;
+	char *t;
 
 	if (json_is_array(j)) {
 		id = yaml_document_add_sequence(d, NULL, YAML_ANY_SEQUENCE_STYLE);
@@ -283,7 +239,6 @@ static void names(const json_t *j)
 void output(struct ctl *c, const json_t *j, const struct column *cols)
 {
 	json_t *one = NULL;
-	GString *text;
 	char *text;
 
 	switch (c->format) {
