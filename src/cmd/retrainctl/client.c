@@ -180,17 +180,51 @@ struct answer_text client_call(struct ctl *ctl, const char *method, const char *
 struct stream {
 	bool		 (*f)(void *, struct str);
 	void		*ctx;
+	CURL		*curl;
+	GString		*refusal;	/* the body of an answer that is no 2xx */
 	bool		 ended;
 };
 
 static size_t on_piece(char *p, size_t size, size_t n, void *arg)
 {
 	struct stream *s = arg;
+	long status = 0;
 
+	curl_easy_getinfo(s->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (status / 100 != 2)
+		return on_body(p, size, n, s->refusal);
 	if (s->f(s->ctx, (struct str){ p, (uint32_t)(size * n) }))
 		return size * n;
 	s->ended = true;
 	return 0;
+}
+
+/* The daemon's words: `diagnostics` as a compiler prints them, else `error`. */
+static void print_refusal(const json_t *j, const GString *body)
+{
+	const json_t *list = json_object_get(j, "diagnostics"), *d;
+	const char *why = json_string_value(json_object_get(j, "error"));
+	size_t i;
+
+	if (!why && !json_array_size(list))
+		why = body->str;
+	if (why)
+		fprintf(stderr, "retrainctl: %s\n", why);
+	json_array_foreach(list, i, d) {
+		if (*member(d, "file"))
+			fprintf(stderr, "%s:%lld:%lld: ", member(d, "file"),
+			    (long long)json_integer_value(json_object_get(d, "line")),
+			    (long long)json_integer_value(json_object_get(d, "column")));
+		fprintf(stderr, "%s: %s", member(d, "severity"), member(d, "message"));
+		if (*member(d, "hint"))
+			fprintf(stderr, " (%s)", member(d, "hint"));
+		fputc('\n', stderr);
+	}
+}
+
+static json_t *parse_body(const GString *body)
+{
+	return json_loadb(body->str, body->len, JSON_ALLOW_NUL | JSON_DECODE_ANY, NULL);
 }
 
 bool client_stream(struct ctl *ctl, const char *path, bool (*f)(void *, struct str),
@@ -198,7 +232,7 @@ bool client_stream(struct ctl *ctl, const char *path, bool (*f)(void *, struct s
 {
 	struct client *c = client_of(ctl);
 	struct curl_slist *h = headers(false, NULL);
-	struct stream s = { f, ctx, false };
+	struct stream s = { f, ctx, c->curl, g_string_new(NULL), false };
 	CURLcode rc;
 	long status = 0;
 
@@ -210,6 +244,12 @@ bool client_stream(struct ctl *ctl, const char *path, bool (*f)(void *, struct s
 	curl_slist_free_all(h);
 	if (rc != CURLE_OK && !s.ended && status == 0)
 		not_reached(c, rc);
+	if (s.refusal->len) {
+		json_t *j = parse_body(s.refusal);
+		print_refusal(j, s.refusal);
+		json_decref(j);
+	}
+	g_string_free(s.refusal, TRUE);
 	return (rc == CURLE_OK || s.ended) && status / 100 == 2;
 }
 
@@ -242,15 +282,16 @@ json_t *client_json(struct ctl *ctl, const char *method, const char *path, json_
 {
 	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
 	struct answer_text a = client_call(ctl, method, path, text);
-	json_t *j = a.status ? json_loadb(a.body->str, a.body->len,
-	    JSON_ALLOW_NUL | JSON_DECODE_ANY, NULL) : NULL;
+	json_t *j = a.status ? parse_body(a.body) : NULL;
 
 	*ret_exit = CTL_OK;
 	if (!a.status)
 		*ret_exit = CTL_USAGE;
 	else if (a.status / 100 != 2) {
-		const char *why = j ? json_string_value(json_object_get(j, "error")) : NULL;
-		fprintf(stderr, "retrainctl: %s\n", why ? why : a.body->str);
+		if (ctl->format == FORMAT_JSON && json_object_get(j, "diagnostics"))
+			output(ctl, j, NULL);
+		else
+			print_refusal(j, a.body);
 		*ret_exit = exit_of(a.status);
 		json_decref(j);
 		j = NULL;

@@ -70,6 +70,11 @@ static int unknown(const char *name)
 	for (const struct verb *const *v = verbs; *v && n < 64; v++)
 		words[n++] = str_of((*v)->name);
 	near = nearest_word(str_of(name), words, n);
+	if (*name == '-') {
+		fprintf(stderr, "retrainctl: expected a verb before '%s'; try 'retrainctl"
+		    " --help'\n", name);
+		return CTL_USAGE;
+	}
 	fprintf(stderr, "retrainctl: unknown verb '%s'", name);
 	if (near.len)
 		fprintf(stderr, " (did you mean '%.*s'?)", STR_ARG(near));
