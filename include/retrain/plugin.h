@@ -79,13 +79,15 @@ struct retrain_executor {
 	enum retrain_once once;
 	const struct retrain_option *options, *with;	/* end with a NULL name */
 	/* options: JSON object.  NULL: why in err. */
-	void	*(*open)(const struct retrain_host *, const char *options, char *err, size_t);
+	void	*(*open)(const struct retrain_host *, const char *options, char *err,
+	    size_t);
 	void	(*start)(void *, struct retrain_op *, const struct retrain_job *);
 	void	(*find)(void *, struct retrain_op *, const struct retrain_job *);
 	void	(*poll)(void *, struct retrain_op *, const struct retrain_job *);
 	void	(*abort)(void *, struct retrain_op *, const struct retrain_job *);
 	/* text = log bytes from offset `from` */
-	void	(*logs)(void *, struct retrain_op *, const struct retrain_job *, int64_t from);
+	void	(*logs)(void *, struct retrain_op *, const struct retrain_job *,
+	    int64_t from);
 	/* The end of this job is recorded: its traces may go.  May be NULL. */
 	void	(*forget)(void *, const char *key);
 	void	(*close)(void *);

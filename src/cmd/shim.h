@@ -26,7 +26,7 @@ struct shim {
 	int		 status;	/* wait status of main */
 	bool		 ran;		/* main was exec'ed */
 	/* how it ends */
-	const char	*state;		/* "completed", "failed", "aborted", "interrupted" */
+	const char	*state;		/* completed, failed, aborted, interrupted */
 	char		 reason[600];
 	int		 exit_code;	/* -1: none */
 	int64_t		 started_ms, finished_ms;

@@ -153,7 +153,8 @@ static void on_deadline(void *arg)
 		g_queue_pop_head(&x->ops);
 		op->deadline = 0;
 		g_queue_push_tail(&x->late, op);
-		log_warn("executor '%s': no answer about %s within a minute", op->in->name,
+		log_warn("executor '%s': no answer about %s within a minute",
+		    op->in->name,
 		    op->key);
 		report(op->in, &r);
 	}
@@ -168,7 +169,8 @@ static void host_done(struct retrain_op *op, const struct retrain_result *a)
 		.key = str_of(op->key), .op = op->kind,
 		.answer = (enum report_answer)a->answer,
 		.state = (enum report_state)a->state,
-		.native_id = str_of(a->native_id), .native_state = str_of(a->native_state),
+		.native_id = str_of(a->native_id), .native_state =
+		    str_of(a->native_state),
 		.reason = str_of(a->reason), .outputs = str_of(a->outputs),
 		.metrics = str_of(a->metrics), .artifacts = str_of(a->artifacts),
 		.exit_code = a->exit_code, .again_ms = a->again_ms,
@@ -352,7 +354,8 @@ static void no_executor(struct exec *x, const struct exec_op *o)
 	char *why = g_strdup_printf("no executor '%.*s' in the configuration",
 	    STR_ARG(o->executor));
 	struct report r = { .key = o->key, .op = o->kind, .answer = REPORT_REFUSED,
-		.reason = str_of(why), .exit_code = -1, .again_ms = NO_EXECUTOR_AGAIN_MS };
+		.reason = str_of(why), .exit_code = -1, .again_ms =
+		    NO_EXECUTOR_AGAIN_MS };
 
 	log_error("%.*s: %s", STR_ARG(o->key), why);
 	x->h.on_report(x->h.ctx, &r);
@@ -455,58 +458,12 @@ void exec_free(struct exec *x)
 	g_free(x);
 }
 
-static void add_word(GString *out, const char *words, int64_t n)
-{
-	while (n-- > 1 && *words)
-		words = strchrnul(words, '|') + 1;
-	json_str(out, (struct str){ words, (uint32_t)strcspn(words, "|") });
-}
-
-static void add_strs(GString *out, const struct option_strs *list)
-{
-	json_open(out, '[');
-	for (uint32_t i = 0; i < list->n; i++)
-		json_str(out, list->v[i]);
-	json_close(out, ']');
-}
-
-/* Durations are ms, sizes bytes.  No kind has secrets, maps or nodes yet. */
-static void add_option(GString *out, const struct option *o, const char *at)
-{
-	const void *p = at + o->offset;
-
-	json_key(out, o->name);
-	switch (o->type) {
-	case OPT_STR:
-		json_str(out, *(const struct str *)p);
-		break;
-	case OPT_INT: case OPT_DURATION: case OPT_SIZE:
-		json_i64(out, *(const int64_t *)p);
-		break;
-	case OPT_DOUBLE:
-		json_double(out, *(const double *)p);
-		break;
-	case OPT_BOOL:
-		json_bool(out, *(const bool *)p);
-		break;
-	case OPT_ENUM:
-		add_word(out, o->words, *(const int64_t *)p);
-		break;
-	case OPT_STRS:
-		add_strs(out, p);
-		break;
-	case OPT_SECRET: case OPT_NODE: case OPT_MAP:
-		json_nil(out);
-	}
-}
-
-static char *options_json(const struct exec *x, const struct option *o, const void *at)
+static char *instance_json(const struct exec *x, const struct option *o, const void *at)
 {
 	GString *out = g_string_new(NULL);
 
 	json_open(out, '{');
-	for (; o->name; o++)
-		add_option(out, o, at);
+	options_json_add(out, o, at);
 	json_key(out, "state_dir");
 	json_cstr(out, x->state_dir);
 	json_key(out, "shim");
@@ -540,7 +497,7 @@ bool exec_open(struct exec *x, struct str name, struct str kind, const void *opt
 	in->name = text(name);
 	in->row = kinds[k].row;
 	in->kind = kinds[k].kind;
-	json = options_json(x, in->row->options, options);
+	json = instance_json(x, in->row->options, options);
 	in->self = in->kind->open(&in->host, json, why, sizeof(why));
 	g_free(json);
 	if (!in->self) {
@@ -551,7 +508,8 @@ bool exec_open(struct exec *x, struct str name, struct str kind, const void *opt
 	return true;
 }
 
-void exec_interrupt(struct exec *x, int64_t timeout_ms, void (*on_idle)(void *), void *ctx)
+void exec_interrupt(struct exec *x, int64_t timeout_ms, void (*on_idle)(void *),
+    void *ctx)
 {
 	x->on_idle = on_idle;
 	x->idle_ctx = ctx;
@@ -577,7 +535,8 @@ bool exec_log_path(struct exec *x, struct str key, struct exec_logs *ret)
 	bool ok = exec_key_valid(z);
 
 	if (ok) {
-		g_snprintf(ret->path, sizeof(ret->path), "%s/runs/%s/log", x->state_dir, z);
+		g_snprintf(ret->path, sizeof(ret->path), "%s/runs/%s/log", x->state_dir,
+		    z);
 		ok = g_file_test(ret->path, G_FILE_TEST_IS_REGULAR);
 	}
 	g_free(z);

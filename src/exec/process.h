@@ -11,6 +11,8 @@
 
 #include <retrain/plugin.h>
 
+#include "base/err.h"
+
 struct process {
 	const struct retrain_host *host;
 	int		 shim_fd;	/* the program, opened once: never two versions */
@@ -34,6 +36,10 @@ struct process {
 	int64_t		 tokens_ms;
 };
 bool process_setup(struct process *, const char *options, char *err, size_t);
+/* process_dir.c: the directory with all that the shim reads; ERR_FULL: try again. */
+bool process_prepare(const struct process *, const struct retrain_job *, bool abort,
+    struct err *);
+void process_put_abort(const struct process *, const struct retrain_job *);
 
 enum record_look {
 	LOOK_NONE = 1,		/* nothing was started under this key */

@@ -253,7 +253,8 @@ static bool read_umask(struct process *p, const char *s, char *err, size_t n)
 
 	p->umask = strtol(s, &end, 8);
 	if (!*s || *end || p->umask < 0 || p->umask > 0777)
-		return fail(err, n, "'umask' expects an octal number such as 027, not '%s'",
+		return fail(err, n,
+		    "'umask' expects an octal number such as 027, not '%s'",
 		    s);
 	return true;
 }

@@ -57,7 +57,7 @@ struct fx {
 #define WAIT(f, condition) WAIT_AT(f, condition, __COUNTER__)
 #define WAIT_AT(f, condition, n) do { (f)->at = (n) + 1; __attribute__((fallthrough)); \
 	case (n) + 1: if (!(condition)) return; } while (0)
-#define DONE(f) loop_stop((f)->loop); (f)->at = -1; default: break; }
+#define DONE(f) loop_stop((f)->loop); (f)->at = -1; break; default: break; }
 
 static inline char *fx_copy(struct str s)
 {
@@ -71,7 +71,8 @@ static inline void fx_on_report(void *ctx, const struct report *r)
 
 	*h = (struct heard){ r->op, r->answer, r->state, fx_copy(r->key),
 		fx_copy(r->reason), fx_copy(r->outputs), fx_copy(r->metrics),
-		fx_copy(r->artifacts), fx_copy(r->native_state), r->exit_code, r->again_ms,
+		fx_copy(r->artifacts), fx_copy(r->native_state), r->exit_code,
+		    r->again_ms,
 		r->started_ms, r->finished_ms };
 	g_ptr_array_add(f->reports, h);
 	loop_stay_awake(f->loop);
@@ -213,7 +214,8 @@ static inline void fx_do(struct fx *f, enum exec_op_kind kind, const char *key,
 /* The next report, or NULL; it is then behind us. */
 static inline const struct heard *fx_next(struct fx *f)
 {
-	return f->seen < f->reports->len ? g_ptr_array_index(f->reports, f->seen++) : NULL;
+	return f->seen < f->reports->len ? g_ptr_array_index(f->reports,
+	    f->seen++) : NULL;
 }
 static inline const struct heard *fx_last(const struct fx *f)
 {

@@ -35,7 +35,8 @@ static void completes(struct fx *f)
 	assert_string_equal(h->metrics, "{\"auc\": 0.1}\n");
 	assert_string_equal(h->outputs, "{\"model\": \"m1\"}\n");
 	/* SHA-256 of "abc": FIPS 180-2, appendix B.1 */
-	assert_string_equal(h->artifacts, "[{\"path\":\"model.bin\",\"size\":3,\"sha256\":"
+	assert_string_equal(h->artifacts,
+	    "[{\"path\":\"model.bin\",\"size\":3,\"sha256\":"
 	    "\"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"}]");
 	assert_true(h->started_ms > 0 && h->finished_ms >= h->started_ms);
 	DONE(f)
@@ -64,7 +65,8 @@ static void names_the_signal(struct fx *f)
 
 static void missing_program(struct fx *f)
 {
-	struct exec_op o = { .kind = EXEC_START, .key = STR(KEY), .executor = STR("local"),
+	struct exec_op o = { .kind = EXEC_START, .key = STR(KEY), .executor =
+	    STR("local"),
 		.argv = STR("[\"python4\"]"), .dir = STR("/"), .attempt = 1 };
 
 	BEGIN(f)
@@ -296,7 +298,8 @@ static void unknown_key_is_absent(struct fx *f)
 
 static void unknown_executor_is_refused(struct fx *f)
 {
-	struct exec_op o = { .kind = EXEC_START, .key = STR(KEY), .executor = STR("gpu") };
+	struct exec_op o = { .kind = EXEC_START, .key = STR(KEY), .executor =
+	    STR("gpu") };
 
 	BEGIN(f)
 	exec_do(f->exec, &o);
