@@ -32,7 +32,8 @@ static const struct host_ops sig_ops = { .type_name = "signal", .select = sig_se
 
 void ctx_init(struct decide *d, struct ctx *c, struct rule_state *rs, struct str key)
 {
-	memset(c, 0, offsetof(struct ctx, sig));	/* sig[] goes with signals_n */
+	/* The rest goes with signals_n: ctx_vars(). */
+	memset(c, 0, offsetof(struct ctx, vars) + RVAR_SIGNALS * sizeof(c->vars[0]));
 	c->d = d;
 	c->rs = rs;
 	c->rule = rs->rule;
@@ -255,7 +256,7 @@ void ctx_vars(struct ctx *c, struct keyed *k, int64_t clock, uint32_t needs)
 	c->vars[RVAR_KEY] = value_str(c->key);
 	c->vars[RVAR_NOW] = value_time_ms(c->wall);
 	c->vars[RVAR_VARS] = c->rule->vars;
-	for (uint32_t i = 0; i < c->rule->signals_n; i++) {
+	for (uint32_t i = 0; k && i < c->rule->signals_n; i++) {
 		c->sig[i] = (struct sig_host){ .host = { &sig_ops }, .d = c->d,
 			.spec = &c->rule->signals[i].spec, .clock = clock,
 			.root = signal_root(c->d, c->rs, i, c->key) };

@@ -140,6 +140,7 @@ void ctx_init(struct decide *, struct ctx *, struct rule_state *, struct str key
 void ctx_event(struct ctx *, const struct event *);
 void ctx_kept(struct ctx *, struct keyed *last);
 void ctx_due(struct ctx *, int64_t due_ms);
+/* Without a key there are no signals: selectors and samples cannot read them. */
 void ctx_vars(struct ctx *, struct keyed *, int64_t clock, uint32_t needs);
 struct value ctx_eval(struct ctx *, const struct prog *);
 enum result ctx_test(struct ctx *, const struct prog *);	/* NULL: true */

@@ -107,7 +107,7 @@ void signal_samples(struct decide *d, struct job *j)
 
 		ctx_init(d, c, rs, v->key);
 		ctx_event(c, d->in->event);
-		ctx_vars(c, v->k, j->clock, 0);
+		ctx_vars(c, NULL, j->clock, 0);
 		for (uint32_t i = 0; i < rs->rule->signals_n; i++) {
 			enum signal_fate f;
 
@@ -246,15 +246,11 @@ static bool may_ask(const struct key_cell *c, struct ctx *ctx)
 	return !ctx->rule->recover || ctx_test(ctx, ctx->rule->when) == RESULT_TRUE;
 }
 
-static void advance_windows(struct decide *d, struct rule_state *rs, struct keyed *k,
-    int64_t clock)
+static void advance_windows(struct ctx *c)
 {
-	for (uint32_t i = 0; i < rs->rule->signals_n; i++) {
-		uint32_t root = signal_root(d, rs, i, k->key);
-
-		if (root)
-			signal_advance(&rs->rule->signals[i].spec, d->cells, root, clock);
-	}
+	for (uint32_t i = 0; i < c->rule->signals_n; i++)
+		if (c->sig[i].root)
+			signal_advance(c->sig[i].spec, c->d->cells, c->sig[i].root, c->clock);
 }
 
 void signal_ctx(struct decide *d, struct ctx *c, struct rule_state *rs, struct keyed *k,
@@ -286,8 +282,8 @@ bool signal_evaluate(struct decide *d, struct rule_state *rs, struct keyed *k,
 	struct ctx *c = &d->ctx;
 	bool wants, out = false;
 
-	advance_windows(d, rs, k, clock);
 	signal_ctx(d, c, rs, k, clock);
+	advance_windows(c);
 	keep_model(d, k, c);
 	in = input_of(c, machine_latched(&m), &res);
 	wants = machine_step(&m, &cfg, in, clock, d->now_tick);
