@@ -10,7 +10,8 @@
 static gboolean strict;
 
 static const GOptionEntry rows[] = {
-	{ "strict", 0, 0, G_OPTION_ARG_NONE, &strict, "exit 3 if there is a warning", NULL },
+	{ "strict", 0, 0, G_OPTION_ARG_NONE, &strict, "exit 3 if there is a warning",
+	  NULL },
 	{ NULL, 0, 0, 0, NULL, NULL, NULL },
 };
 
@@ -128,6 +129,11 @@ static int run(struct ctl *c, int argc, char **argv)
 }
 
 const struct verb verb_check = {
-	"check", "[FILE|DIR...] [--strict]", "check rule files: every error and warning at once",
-	"Without arguments the configured rules directory is checked.", rows, true, run,
+	.name = "check",
+	.args = "[FILE|DIR...] [--strict]",
+	.summary = "check rule files: every error and warning at once",
+	.help = "Without arguments the configured rules directory is checked.",
+	.rows = rows,
+	.offline = true,
+	.run = run,
 };

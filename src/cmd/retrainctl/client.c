@@ -107,8 +107,8 @@ static struct curl_slist *headers(bool mutation, const char *key)
 	return h;
 }
 
-static void prepare(struct client *c, const char *method, const char *path, const char *body,
-    struct curl_slist *h)
+static void prepare(struct client *c, const char *method, const char *path,
+		    const char *body, struct curl_slist *h)
 {
 	char *url = g_strconcat(c->base, path, NULL);
 
@@ -141,9 +141,12 @@ static void not_reached(struct client *c, CURLcode rc)
 	if (c->socket)
 		note(c, c->socket);
 	else
-		g_string_append_printf(c->tried, "%s (%s)", c->base, curl_easy_strerror(rc));
-	fprintf(stderr, "retrainctl: can't reach retraind: %s; is it running? --address or"
-	    " --dir names another\n", c->tried->str);
+		g_string_append_printf(c->tried, "%s (%s)", c->base,
+				       curl_easy_strerror(rc));
+	fprintf(stderr,
+		"retrainctl: can't reach retraind: %s; is it running? --address or"
+		" --dir names another\n",
+		c->tried->str);
 }
 
 struct answer_text client_call(struct ctl *ctl, const char *method, const char *path,
@@ -261,7 +264,8 @@ char *client_path(const char *pattern, ...)
 	va_start(ap, pattern);
 	for (const char *p = pattern; *p; p++)
 		if (p[0] == '%' && p[1] == 's') {
-			char *e = g_uri_escape_string(va_arg(ap, const char *), NULL, FALSE);
+			char *e =
+			    g_uri_escape_string(va_arg(ap, const char *), NULL, FALSE);
 			g_string_append(s, e);
 			g_free(e);
 			p++;

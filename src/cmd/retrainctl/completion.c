@@ -31,8 +31,9 @@ static int run(struct ctl *c, int argc, char **argv)
 		puts("autoload -U +X bashcompinit && bashcompinit");
 	words(s);
 	printf("_retrainctl() {\n\tlocal cur=${COMP_WORDS[COMP_CWORD]} words\n"
-	    "\tif [ \"$COMP_CWORD\" = 1 ]; then words='%s'\n\telse case ${COMP_WORDS[1]} in\n",
-	    s->str);
+	       "\tif [ \"$COMP_CWORD\" = 1 ]; then words='%s'\n\telse case "
+	       "${COMP_WORDS[1]} in\n",
+	       s->str);
 	for (const struct verb *const *v = verbs; *v; v++) {
 		options(*v, s);
 		printf("\t%s) words='%s';;\n", (*v)->name, s->str);
@@ -44,7 +45,10 @@ static int run(struct ctl *c, int argc, char **argv)
 }
 
 const struct verb verb_completion = {
-	"completion", "bash|zsh", "print a completion script",
-	"Use: . <(retrainctl completion bash)",
-	NULL, true, run,
+	.name = "completion",
+	.args = "bash|zsh",
+	.summary = "print a completion script",
+	.help = "Use: . <(retrainctl completion bash)",
+	.offline = true,
+	.run = run,
 };

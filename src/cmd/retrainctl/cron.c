@@ -14,7 +14,8 @@ static char *zone_text, *from;
 static int count = 5;
 
 static const GOptionEntry rows[] = {
-	{ "timezone", 'z', 0, G_OPTION_ARG_STRING, &zone_text, "IANA name (UTC)", "ZONE" },
+	{ "timezone", 'z', 0, G_OPTION_ARG_STRING, &zone_text, "IANA name (UTC)",
+	  "ZONE" },
 	{ "from", 0, 0, G_OPTION_ARG_STRING, &from, "after this time (now)", "RFC3339" },
 	{ "count", 'n', 0, G_OPTION_ARG_INT, &count, "how many (5)", "N" },
 	{ NULL, 0, 0, 0, NULL, NULL, NULL },
@@ -27,11 +28,14 @@ static void print_local(GString *s, const struct zone *z, int64_t at)
 
 	civil_of_ms(at + off * 60000, &v);
 	g_string_append_printf(s, "%04lld-%02d-%02d %02d:%02d:%02d %c%02lld:%02lld",
-	    (long long)v.year, v.month, v.day, v.hour, v.minute, v.second, off < 0 ? '-' : '+',
-	    (long long)(off < 0 ? -off : off) / 60, (long long)(off < 0 ? -off : off) % 60);
+			       (long long)v.year, v.month, v.day, v.hour, v.minute,
+			       v.second, off < 0 ? '-' : '+',
+			       (long long)(off < 0 ? -off : off) / 60,
+			       (long long)(off < 0 ? -off : off) % 60);
 }
 
-static int print(struct ctl *c, const struct schedule *sc, const struct zone *z, int64_t at)
+static int print(struct ctl *c, const struct schedule *sc, const struct zone *z,
+		 int64_t at)
 {
 	GString *s = g_string_new(NULL), *note = g_string_new(NULL);
 	char utc[TIME_TEXT];
@@ -91,6 +95,11 @@ static int run(struct ctl *c, int argc, char **argv)
 }
 
 const struct verb verb_cron = {
-	"cron", "'EXPR' [-z ZONE] [-n N]", "show the next due times, with notes on clock changes",
-	"EXPR is a cron expression (0 2 * * *) or an interval (6h).", rows, true, run,
+	.name = "cron",
+	.args = "'EXPR' [-z ZONE] [-n N]",
+	.summary = "show the next due times, with notes on clock changes",
+	.help = "EXPR is a cron expression (0 2 * * *) or an interval (6h).",
+	.rows = rows,
+	.offline = true,
+	.run = run,
 };

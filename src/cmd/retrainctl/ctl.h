@@ -9,7 +9,7 @@
 #include "base/err.h"
 #include "base/str.h"
 
-enum { CTL_OK = 0, CTL_NO = 1, CTL_USAGE = 2, CTL_LINT = 3 };	/* exit codes, design 11 */
+enum { CTL_OK = 0, CTL_NO = 1, CTL_USAGE = 2, CTL_LINT = 3 }; /* exit codes, design 11 */
 
 enum format { FORMAT_TABLE = 1, FORMAT_WIDE, FORMAT_JSON, FORMAT_YAML, FORMAT_NAME };
 

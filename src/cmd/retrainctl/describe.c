@@ -34,13 +34,16 @@ static int run(struct ctl *c, int argc, char **argv)
 			g_free(name);
 		}
 	if (!a.path)
-		return usage_error("describe", "expected [run|decision|rule|pipeline] NAME");
+		return usage_error("describe",
+				   "expected [run|decision|rule|pipeline] NAME");
 	status = watch_loop(c, once, &a);
 	g_free(a.path);
 	return status;
 }
 
 const struct verb verb_describe = {
-	"describe", "[run|decision|rule|pipeline] NAME", "show one thing whole", NULL, NULL,
-	false, run,
+	.name = "describe",
+	.args = "[run|decision|rule|pipeline] NAME",
+	.summary = "show one thing whole",
+	.run = run,
 };

@@ -83,7 +83,8 @@ static void check_state(struct checks *r, const struct config *c)
 		int64_t free_bytes = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
 		t = g_strdup_printf("%lld MiB free", (long long)(free_bytes >> 20));
 		say(r, free_bytes < c->runs.min_free ? "warn" : "ok", "space", t,
-		    free_bytes < c->runs.min_free ? "below runs.min_free no step starts" : NULL);
+		    free_bytes < c->runs.min_free ?
+		    "below runs.min_free no step starts" : NULL);
 		g_free(t);
 	}
 }
@@ -95,8 +96,10 @@ static void check_database(struct checks *r, const struct config *c)
 	sqlite3_stmt *s = NULL;
 
 	if (access(path, F_OK) == 0) {
-		bool ok = sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK &&
-		    sqlite3_prepare_v2(db, "PRAGMA quick_check", -1, &s, NULL) == SQLITE_OK &&
+		bool ok =
+		    sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK &&
+		    sqlite3_prepare_v2(db, "PRAGMA quick_check", -1, &s, NULL) ==
+			SQLITE_OK &&
 		    sqlite3_step(s) == SQLITE_ROW;
 		const char *t = ok ? (const char *)sqlite3_column_text(s, 0) :
 		    sqlite3_errmsg(db);
@@ -115,7 +118,8 @@ static void check_lock(struct checks *r, const struct config *c)
 	int fd = open(path, O_RDWR | O_CLOEXEC);
 
 	if (fd >= 0 && fcntl(fd, F_OFD_GETLK, &fl) == 0)
-		say(r, "ok", "daemon", fl.l_type == F_UNLCK ? "not running" : "running", NULL);
+		say(r, "ok", "daemon", fl.l_type == F_UNLCK ? "not running" : "running",
+		    NULL);
 	if (fd >= 0)
 		close(fd);
 	g_free(path);
@@ -137,7 +141,8 @@ static void check_system(struct checks *r)
 	    lim.rlim_cur < 1024 ? "raise LimitNOFILE" : NULL);
 	g_free(t);
 	if (geteuid() == 0)
-		say(r, "warn", "identity", "steps run as root", "give the executor a user, or"
+		say(r, "warn", "identity", "steps run as root",
+		    "give the executor a user, or"
 		    " run the daemon as retraind");
 }
 
@@ -170,6 +175,9 @@ static int run(struct ctl *c, int argc, char **argv)
 }
 
 const struct verb verb_doctor = {
-	"doctor", "", "check what a start depends on: ok, warn or fail, with the remedy", NULL, NULL,
-	true, run,
+	.name = "doctor",
+	.args = "",
+	.summary = "check what a start depends on: ok, warn or fail, with the remedy",
+	.offline = true,
+	.run = run,
 };

@@ -81,8 +81,8 @@ static void print_trace(const struct prog *p, const struct trace *t)
 	g_string_free(s, TRUE);
 }
 
-static int evaluate(struct ctl *c, const struct prog *p, struct names *v, struct zones *zs,
-    struct arena *a)
+static int evaluate(struct ctl *c, const struct prog *p, struct names *v,
+		    struct zones *zs, struct arena *a)
 {
 	struct trace t = { 0 };
 	struct eval e = { .vars = v->value, .arena = a, .zones = zs,
@@ -123,9 +123,11 @@ static int run(struct ctl *c, int argc, char **argv)
 	if (argc != 1)
 		status = usage_error("eval", "expected one expression, quoted");
 	else if ((data_text && !add(&v, "data", data_text, a)) ||
-	    (event_text && !add(&v, "event", event_text, a)) || (vars_text && !add_vars(&v, a)))
-		status = usage_error("eval", "--data, --event and --vars take JSON, --vars an"
-		    " object");
+		 (event_text && !add(&v, "event", event_text, a)) ||
+		 (vars_text && !add_vars(&v, a)))
+		status =
+		    usage_error("eval", "--data, --event and --vars take JSON, --vars an"
+					" object");
 	else {
 		text.bytes = src.text = str_of(argv[0]);
 		src.at.len = src.text.len;
@@ -148,6 +150,11 @@ static int run(struct ctl *c, int argc, char **argv)
 }
 
 const struct verb verb_eval = {
-	"eval", "'EXPR' [--data JSON] [--event JSON]", "evaluate an expression on given values",
-	"Exits 1 where the value is an error or unknown.", rows, true, run,
+	.name = "eval",
+	.args = "'EXPR' [--data JSON] [--event JSON]",
+	.summary = "evaluate an expression on given values",
+	.help = "Exits 1 where the value is an error or unknown.",
+	.rows = rows,
+	.offline = true,
+	.run = run,
 };

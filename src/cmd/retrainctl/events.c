@@ -10,7 +10,8 @@ static char *type, *subject, *source, *data, *id;
 static const GOptionEntry rows[] = {
 	{ "type", 't', 0, G_OPTION_ARG_STRING, &type, "emit: CloudEvents type", "TYPE" },
 	{ "subject", 's', 0, G_OPTION_ARG_STRING, &subject, "emit: subject", "SUBJECT" },
-	{ "source", 0, 0, G_OPTION_ARG_STRING, &source, "emit: source (/retrainctl)", "URI" },
+	{ "source", 0, 0, G_OPTION_ARG_STRING, &source, "emit: source (/retrainctl)",
+	  "URI" },
 	{ "data", 'd', 0, G_OPTION_ARG_STRING, &data, "emit: data", "JSON" },
 	{ "id", 0, 0, G_OPTION_ARG_STRING, &id, "emit: id (made new)", "ID" },
 	{ NULL, 0, 0, 0, NULL, NULL, NULL },
@@ -100,6 +101,9 @@ static int run(struct ctl *c, int argc, char **argv)
 }
 
 const struct verb verb_events = {
-	"events", "tail | emit --type T [--data JSON]",
-	"show events as they come in, or send one by hand", NULL, rows, false, run,
+	.name = "events",
+	.args = "tail | emit --type T [--data JSON]",
+	.summary = "show events as they come in, or send one by hand",
+	.rows = rows,
+	.run = run,
 };

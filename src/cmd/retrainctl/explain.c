@@ -9,7 +9,8 @@ static char *key, *event, *decision;
 
 static const GOptionEntry rows[] = {
 	{ "key", 'k', 0, G_OPTION_ARG_STRING, &key, "the rule's key", "KEY" },
-	{ "event", 0, 0, G_OPTION_ARG_STRING, &event, "the decision on this event", "ID" },
+	{ "event", 0, 0, G_OPTION_ARG_STRING, &event, "the decision on this event",
+	  "ID" },
 	{ "decision", 0, 0, G_OPTION_ARG_STRING, &decision, "this decision", "N" },
 	{ NULL, 0, 0, 0, NULL, NULL, NULL },
 };
@@ -58,8 +59,12 @@ static int run(struct ctl *c, int argc, char **argv)
 }
 
 const struct verb verb_explain = {
-	"explain", "RULE [--key K] [--event ID | --decision N]",
-	"say why a rule fired or did not",
-	"Covers decisions (fired, suppressed, observed, error) and a key's last event;\n"
-	"anything else exits 1 and says what is covered.", rows, false, run,
+	.name = "explain",
+	.args = "RULE [--key K] [--event ID | --decision N]",
+	.summary = "say why a rule fired or did not",
+	.help = "Covers decisions (fired, suppressed, observed, error) and a key's "
+	    "last event;\n"
+	    "anything else exits 1 and says what is covered.",
+	.rows = rows,
+	.run = run,
 };

@@ -11,29 +11,42 @@ static const GOptionEntry rows[] = {
 	{ "pipeline", 0, 0, G_OPTION_ARG_STRING, &pipeline, "only of this pipeline",
 	  "PIPELINE" },
 	{ "key", 'k', 0, G_OPTION_ARG_STRING, &key, "only with this key", "KEY" },
-	{ "state", 0, 0, G_OPTION_ARG_STRING, &state, "only runs in this state", "STATE" },
+	{ "state", 0, 0, G_OPTION_ARG_STRING, &state, "only runs in this state",
+	  "STATE" },
 	{ "outcome", 0, 0, G_OPTION_ARG_STRING, &outcome, "only with this outcome",
 	  "OUTCOME" },
-	{ "event", 0, 0, G_OPTION_ARG_STRING, &event, "only decisions on this event", "ID" },
+	{ "event", 0, 0, G_OPTION_ARG_STRING, &event, "only decisions on this event",
+	  "ID" },
 	{ "model", 0, 0, G_OPTION_ARG_STRING, &model, "only of this model", "MODEL" },
-	{ "since", 0, 0, G_OPTION_ARG_STRING, &since, "only newer: 2h, or RFC 3339", "TIME" },
+	{ "since", 0, 0, G_OPTION_ARG_STRING, &since, "only newer: 2h, or RFC 3339",
+	  "TIME" },
 	{ "limit", 'n', 0, G_OPTION_ARG_INT, &limit, "at most that many (100)", "N" },
 	{ NULL, 0, 0, 0, NULL, NULL, NULL },
 };
 static const struct column runs[] = {
-	{ "RUN", "id", false, COL_TEXT }, { "PIPELINE", "pipeline", true, COL_TEXT },
-	{ "RULE", "rule", false, COL_TEXT }, { "KEY", "key", false, COL_TEXT },
-	{ "STATE", "state", false, COL_STATE }, { "OUTCOME", "outcome", false, COL_STATE },
-	{ "CREATED", "created", false, COL_TIME }, { "FINISHED", "finished", false, COL_TIME },
-	{ "DECISION", "decision", true, COL_TEXT }, { "REASON", "reason", false, COL_TEXT },
+	{ "RUN", "id", false, COL_TEXT },
+	{ "PIPELINE", "pipeline", true, COL_TEXT },
+	{ "RULE", "rule", false, COL_TEXT },
+	{ "KEY", "key", false, COL_TEXT },
+	{ "STATE", "state", false, COL_STATE },
+	{ "OUTCOME", "outcome", false, COL_STATE },
+	{ "CREATED", "created", false, COL_TIME },
+	{ "FINISHED", "finished", false, COL_TIME },
+	{ "DECISION", "decision", true, COL_TEXT },
+	{ "REASON", "reason", false, COL_TEXT },
 	{ NULL, NULL, false, COL_TEXT },
 };
 static const struct column decisions[] = {
-	{ "DECISION", "id", false, COL_TEXT }, { "RULE", "rule", false, COL_TEXT },
-	{ "KEY", "key", false, COL_TEXT }, { "TIME", "time", false, COL_TIME },
-	{ "OUTCOME", "outcome", false, COL_STATE }, { "BY", "suppressor", false, COL_TEXT },
-	{ "RUN", "run", false, COL_TEXT }, { "EVENT", "event", true, COL_TEXT },
-	{ "COUNT", "count", true, COL_TEXT }, { "REASON", "reason", false, COL_TEXT },
+	{ "DECISION", "id", false, COL_TEXT },
+	{ "RULE", "rule", false, COL_TEXT },
+	{ "KEY", "key", false, COL_TEXT },
+	{ "TIME", "time", false, COL_TIME },
+	{ "OUTCOME", "outcome", false, COL_STATE },
+	{ "BY", "suppressor", false, COL_TEXT },
+	{ "RUN", "run", false, COL_TEXT },
+	{ "EVENT", "event", true, COL_TEXT },
+	{ "COUNT", "count", true, COL_TEXT },
+	{ "REASON", "reason", false, COL_TEXT },
 	{ NULL, NULL, false, COL_TEXT },
 };
 static const struct column rules[] = {
@@ -46,10 +59,14 @@ static const struct column rules[] = {
 	{ NULL, NULL, false, COL_TEXT },
 };
 static const struct column sources[] = {
-	{ "SOURCE", "name", false, COL_TEXT }, { "KIND", "kind", false, COL_TEXT },
-	{ "STATE", "state", false, COL_STATE }, { "LAG", "lag", false, COL_TEXT },
-	{ "RECONNECTS", "reconnects", false, COL_TEXT }, { "GAPS", "gaps", false, COL_TEXT },
-	{ "DETAIL", "detail", false, COL_TEXT }, { NULL, NULL, false, COL_TEXT },
+	{ "SOURCE", "name", false, COL_TEXT },
+	{ "KIND", "kind", false, COL_TEXT },
+	{ "STATE", "state", false, COL_STATE },
+	{ "LAG", "lag", false, COL_TEXT },
+	{ "RECONNECTS", "reconnects", false, COL_TEXT },
+	{ "GAPS", "gaps", false, COL_TEXT },
+	{ "DETAIL", "detail", false, COL_TEXT },
+	{ NULL, NULL, false, COL_TEXT },
 };
 static const struct column models[] = {
 	{ "MODEL", "model", false, COL_TEXT }, { "VERSION", "version", false, COL_TEXT },
@@ -58,18 +75,24 @@ static const struct column models[] = {
 	{ NULL, NULL, false, COL_TEXT },
 };
 static const struct column pipelines[] = {
-	{ "PIPELINE", "name", false, COL_TEXT }, { "STEPS", "steps", false, COL_TEXT },
-	{ "DESCRIPTION", "description", false, COL_TEXT }, { NULL, NULL, false, COL_TEXT },
+	{ "PIPELINE", "name", false, COL_TEXT },
+	{ "STEPS", "steps", false, COL_TEXT },
+	{ "DESCRIPTION", "description", false, COL_TEXT },
+	{ NULL, NULL, false, COL_TEXT },
 };
 static const struct column dues[] = {
 	{ "RULE", "rule", false, COL_TEXT }, { "DUE", "due", false, COL_TEXT },
 	{ "OUTCOME", "outcome", false, COL_STATE }, { NULL, NULL, false, COL_TEXT },
 };
 static const struct column quarantine[] = {
-	{ "ID", "id", false, COL_TEXT }, { "TIME", "time", false, COL_TIME },
-	{ "SOURCE", "source", false, COL_TEXT }, { "PART", "part", false, COL_TEXT },
-	{ "POSITION", "position", false, COL_TEXT }, { "REASON", "reason", false, COL_TEXT },
-	{ "WHY", "why", false, COL_TEXT }, { NULL, NULL, false, COL_TEXT },
+	{ "ID", "id", false, COL_TEXT },
+	{ "TIME", "time", false, COL_TIME },
+	{ "SOURCE", "source", false, COL_TEXT },
+	{ "PART", "part", false, COL_TEXT },
+	{ "POSITION", "position", false, COL_TEXT },
+	{ "REASON", "reason", false, COL_TEXT },
+	{ "WHY", "why", false, COL_TEXT },
+	{ NULL, NULL, false, COL_TEXT },
 };
 static const struct column audit[] = {
 	{ "TIME", "time", false, COL_TIME }, { "ACTOR", "actor", false, COL_TEXT },
@@ -118,14 +141,17 @@ static int run(struct ctl *c, int argc, char **argv)
 	if (argc != 1)
 		return usage_error("get", "expected what to list");
 	for (unsigned i = 0; i < G_N_ELEMENTS(kinds); i++)
-		if (strcmp(argv[0], kinds[i].name) == 0 || strcmp(argv[0], kinds[i].one) == 0) {
+		if (strcmp(argv[0], kinds[i].name) == 0 ||
+		    strcmp(argv[0], kinds[i].one) == 0) {
 			a.columns = kinds[i].columns;
 			a.path = g_string_new("/api/v1/");
 			g_string_append(a.path, kinds[i].name);
 		}
 	if (!a.path)
-		return usage_error("get", "'%s' is not one of runs, decisions, rules, sources,"
-		    " models, pipelines, dues, quarantine, audit", argv[0]);
+		return usage_error("get",
+				   "'%s' is not one of runs, decisions, rules, sources,"
+				   " models, pipelines, dues, quarantine, audit",
+				   argv[0]);
 	if (limit)
 		g_snprintf(n, sizeof(n), "%d", limit);
 	parameter(a.path, "rule", rule), parameter(a.path, "pipeline", pipeline);
@@ -139,7 +165,11 @@ static int run(struct ctl *c, int argc, char **argv)
 }
 
 const struct verb verb_get = {
-	"get", "runs|decisions|rules|sources|...", "list what there is",
-	"Kinds: runs decisions rules sources models pipelines dues quarantine audit.",
-	rows, false, run,
+	.name = "get",
+	.args = "runs|decisions|rules|sources|...",
+	.summary = "list what there is",
+	.help = "Kinds: runs decisions rules sources models pipelines dues "
+	    "quarantine audit.",
+	.rows = rows,
+	.run = run,
 };

@@ -11,7 +11,8 @@ static const GOptionEntry rows[] = {
 	{ "step", 0, 0, G_OPTION_ARG_STRING, &step, "which step (the last one started)",
 	  "STEP" },
 	{ "attempt", 0, 0, G_OPTION_ARG_INT, &attempt, "which attempt (the last)", "N" },
-	{ "follow", 'f', 0, G_OPTION_ARG_NONE, &follow, "go on until the step ends", NULL },
+	{ "follow", 'f', 0, G_OPTION_ARG_NONE, &follow, "go on until the step ends",
+	  NULL },
 	{ NULL, 0, 0, 0, NULL, NULL, NULL },
 };
 
@@ -48,5 +49,9 @@ static int run(struct ctl *c, int argc, char **argv)
 }
 
 const struct verb verb_logs = {
-	"logs", "RUN [--step S] [-f]", "show what a step wrote", NULL, rows, false, run,
+	.name = "logs",
+	.args = "RUN [--step S] [-f]",
+	.summary = "show what a step wrote",
+	.rows = rows,
+	.run = run,
 };

@@ -24,22 +24,26 @@ VERBS(X)
 const struct verb *const verbs[] = { VERBS(X) NULL };
 #undef X
 
+static const char common_usage[] =
+    "\n`retrainctl VERB --help` prints a verb's arguments.  Options of every verb:\n"
+    "  -o, --output FORMAT   table (default), wide, json, yaml, name\n"
+    "  -w, --watch           print again every second, until interrupted\n"
+    "  --address ADDRESS     path of the daemon's socket, or http://host:port with\n"
+    "                        the token in $RETRAIND_TOKEN (default:\n"
+    "                        $RETRAIND_ADDRESS, $RETRAIND_DIR/retraind.sock,\n"
+    "                        /run/retraind/retraind.sock)\n"
+    "  --dir DIR             the daemon's --dir ($RETRAIND_DIR)\n"
+    "  --config FILE         configuration, for verbs that need no daemon\n"
+    "  -h, --help            of retrainctl, or of a verb\n"
+    "\nexit status: 0 ok, 1 a negative answer, 2 usage or I/O, 3 warnings under"
+    " --strict\n";
+
 static void usage(FILE *f)
 {
 	fputs("usage: retrainctl VERB [ARGUMENTS] [OPTIONS]\n\n", f);
 	for (const struct verb *const *v = verbs; *v; v++)
 		fprintf(f, "  %-11s %s\n", (*v)->name, (*v)->summary);
-	fputs("\n`retrainctl VERB --help` prints a verb's arguments.  Options of every verb:\n"
-	    "  -o, --output FORMAT   table (default), wide, json, yaml, name\n"
-	    "  -w, --watch           print again every second, until interrupted\n"
-	    "  --address ADDRESS     unix socket path, or http://host:port ($RETRAIND_ADDRESS,\n"
-	    "                        $RETRAIND_DIR/retraind.sock, /run/retraind/retraind.sock);\n"
-	    "                        over http the token is $RETRAIND_TOKEN\n"
-	    "  --dir DIR             the daemon's --dir ($RETRAIND_DIR)\n"
-	    "  --config FILE         configuration, for verbs that need no daemon\n"
-	    "  -h, --help            of retrainctl, or of a verb\n"
-	    "\nexit status: 0 ok, 1 a negative answer, 2 usage or I/O, 3 warnings under"
-	    " --strict\n", f);
+	fputs(common_usage, f);
 }
 
 int usage_error(const char *verb, const char *fmt, ...)
@@ -84,7 +88,9 @@ static int unknown(const char *name)
 
 static bool parse_format(struct ctl *c, const char *text)
 {
-	static const char *const names[] = { "", "table", "wide", "json", "yaml", "name" };
+	static const char *const names[] = {
+		"", "table", "wide", "json", "yaml", "name"
+	};
 
 	c->format = FORMAT_TABLE;
 	for (int i = FORMAT_TABLE; text && i <= FORMAT_NAME; i++)
@@ -114,11 +120,12 @@ static int run_verb(struct ctl *c, const struct verb *v, int argc, char **argv)
 	const GOptionEntry common[] = {
 		{ "output", 'o', 0, G_OPTION_ARG_STRING, &format,
 		  "table, wide, json, yaml, name", "FORMAT" },
-		{ "watch", 'w', 0, G_OPTION_ARG_NONE, &c->watch, "print again every second",
-		  NULL },
+		{ "watch", 'w', 0, G_OPTION_ARG_NONE, &c->watch,
+		  "print again every second", NULL },
 		{ "address", 0, 0, G_OPTION_ARG_STRING, &c->address, "of the daemon",
 		  "ADDRESS" },
-		{ "dir", 0, 0, G_OPTION_ARG_FILENAME, &c->dir, "the daemon's --dir", "DIR" },
+		{ "dir", 0, 0, G_OPTION_ARG_FILENAME, &c->dir, "the daemon's --dir",
+		  "DIR" },
 		{ "config", 0, 0, G_OPTION_ARG_FILENAME, &c->config, "configuration file",
 		  "FILE" },
 		{ NULL, 0, 0, 0, NULL, NULL, NULL },
@@ -139,8 +146,10 @@ static int run_verb(struct ctl *c, const struct verb *v, int argc, char **argv)
 		status = usage_error(v->name, "%s", e->message);
 		g_error_free(e);
 	} else if (!parse_format(c, format))
-		status = usage_error(v->name, "unknown format '%s': expected table, wide, json,"
-		    " yaml or name", format);
+		status = usage_error(v->name,
+				     "unknown format '%s': expected table, wide, json,"
+				     " yaml or name",
+				     format);
 	else {
 		find_config(c);
 		status = v->run(c, argc - 1, argv + 1);

@@ -50,11 +50,14 @@ void print_age(GString *out, const char *rfc3339)
 	if (d < 120)
 		g_string_append_printf(out, "%s%llds%s", before, (long long)d, after);
 	else if (d < 7200)
-		g_string_append_printf(out, "%s%lldm%s", before, (long long)d / 60, after);
+		g_string_append_printf(out, "%s%lldm%s", before, (long long)d / 60,
+				       after);
 	else if (d < 172800)
-		g_string_append_printf(out, "%s%lldh%s", before, (long long)d / 3600, after);
+		g_string_append_printf(out, "%s%lldh%s", before, (long long)d / 3600,
+				       after);
 	else
-		g_string_append_printf(out, "%s%lldd%s", before, (long long)d / 86400, after);
+		g_string_append_printf(out, "%s%lldd%s", before, (long long)d / 86400,
+				       after);
 }
 
 static const json_t *field(const json_t *row, const char *path)
@@ -130,8 +133,8 @@ static const char *color_of(const char *state)
 	return NULL;
 }
 
-static void print_cell(struct ctl *c, const struct column *col, const char *text, size_t width,
-    bool last)
+static void print_cell(struct ctl *c, const struct column *col, const char *text,
+		       size_t width, bool last)
 {
 	const char *color = c->color && col->kind == COL_STATE ? color_of(text) : NULL;
 	glong have = g_utf8_strlen(text, -1);
@@ -158,7 +161,8 @@ static void table(struct ctl *c, const json_t *rows, const struct column *cols)
 		width[k] = strlen(use[k].title);
 	for (size_t i = 0; i < rows_n; i++)
 		for (size_t k = 0; k < n; k++) {
-			char *t = cells[i * n + k] = cell(json_array_get(rows, i), &use[k]);
+			char *t = cells[i * n + k] =
+			    cell(json_array_get(rows, i), &use[k]);
 			if ((size_t)g_utf8_strlen(t, -1) > width[k])
 				width[k] = (size_t)g_utf8_strlen(t, -1);
 		}

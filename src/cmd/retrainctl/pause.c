@@ -67,20 +67,35 @@ static int run_version(struct ctl *c, int argc, char **argv)
 }
 
 const struct verb verb_pause = {
-	"pause", "[RULE]", "stop a rule, or everything, until resume",
-	"Without a rule no source is read and no schedule fires; runs go on.", NULL, false,
-	run_pause,
+	.name = "pause",
+	.args = "[RULE]",
+	.summary = "stop a rule, or everything, until resume",
+	.help = "Without a rule no source is read and no schedule fires; runs go on.",
+	.run = run_pause,
 };
 const struct verb verb_resume = {
-	"resume", "[RULE]", "end a pause", NULL, NULL, false, run_resume,
+	.name = "resume",
+	.args = "[RULE]",
+	.summary = "end a pause",
+	.run = run_resume,
 };
 const struct verb verb_reload = {
-	"reload", "", "read the rule files again", "The answer is the diagnostics; a bad edit"
-	" changes nothing and exits 1.", NULL, false, run_reload,
+	.name = "reload",
+	.args = "",
+	.summary = "read the rule files again",
+	.help = "The answer is the diagnostics; a bad edit changes nothing and exits 1.",
+	.run = run_reload,
 };
 const struct verb verb_sources = {
-	"sources", "", "list sources with their state and lag", NULL, NULL, false, run_sources,
+	.name = "sources",
+	.args = "",
+	.summary = "list sources with their state and lag",
+	.run = run_sources,
 };
 const struct verb verb_version = {
-	"version", "", "print the version of this program", NULL, NULL, true, run_version,
+	.name = "version",
+	.args = "",
+	.summary = "print the version of this program",
+	.offline = true,
+	.run = run_version,
 };

@@ -60,10 +60,15 @@ static int retry(struct ctl *c, int argc, char **argv)
 }
 
 const struct verb verb_abort = {
-	"abort", "RUN... | --all [--reason TEXT]", "end runs, with all their processes",
-	NULL, abort_rows, false, abort_runs,
+	.name = "abort",
+	.args = "RUN... | --all [--reason TEXT]",
+	.summary = "end runs, with all their processes",
+	.rows = abort_rows,
+	.run = abort_runs,
 };
 const struct verb verb_retry = {
-	"retry", "RUN...", "start a run that adopts the completed steps of an ended one", NULL,
-	NULL, false, retry,
+	.name = "retry",
+	.args = "RUN...",
+	.summary = "start a run that adopts the completed steps of an ended one",
+	.run = retry,
 };

@@ -9,9 +9,10 @@
 static gboolean reference, example;
 
 static const GOptionEntry rows[] = {
-	{ "reference", 0, 0, G_OPTION_ARG_NONE, &reference, "the page for people (Markdown)",
+	{ "reference", 0, 0, G_OPTION_ARG_NONE, &reference,
+	  "the page for people (Markdown)", NULL },
+	{ "example", 0, 0, G_OPTION_ARG_NONE, &example, "config: the shipped file",
 	  NULL },
-	{ "example", 0, 0, G_OPTION_ARG_NONE, &example, "config: the shipped file", NULL },
 	{ NULL, 0, 0, 0, NULL, NULL, NULL },
 };
 
@@ -43,7 +44,10 @@ static int run(struct ctl *c, int argc, char **argv)
 }
 
 const struct verb verb_schema = {
-	"schema", "rules|config [--reference | --example]",
-	"print the JSON schema or the reference page of a kind of file",
-	NULL, rows, true, run,
+	.name = "schema",
+	.args = "rules|config [--reference | --example]",
+	.summary = "print the JSON schema or the reference page of a kind of file",
+	.rows = rows,
+	.offline = true,
+	.run = run,
 };

@@ -10,7 +10,8 @@ static const GOptionEntry trigger_rows[] = {
 	{ "key", 'k', 0, G_OPTION_ARG_STRING, &key, "the rule's key", "KEY" },
 	{ "set", 0, 0, G_OPTION_ARG_STRING_ARRAY, &sets, "a parameter (JSON, else text)",
 	  "NAME=VALUE" },
-	{ "params", 0, 0, G_OPTION_ARG_STRING, &params_text, "all parameters as JSON", "JSON" },
+	{ "params", 0, 0, G_OPTION_ARG_STRING, &params_text, "all parameters as JSON",
+	  "JSON" },
 	{ "force", 0, 0, G_OPTION_ARG_NONE, &force, "ask no suppressor", NULL },
 	{ NULL, 0, 0, 0, NULL, NULL, NULL },
 };
@@ -18,7 +19,8 @@ static const GOptionEntry run_rows[] = {
 	{ "key", 'k', 0, G_OPTION_ARG_STRING, &key, "key of the run", "KEY" },
 	{ "set", 0, 0, G_OPTION_ARG_STRING_ARRAY, &sets, "a parameter (JSON, else text)",
 	  "NAME=VALUE" },
-	{ "params", 0, 0, G_OPTION_ARG_STRING, &params_text, "all parameters as JSON", "JSON" },
+	{ "params", 0, 0, G_OPTION_ARG_STRING, &params_text, "all parameters as JSON",
+	  "JSON" },
 	{ NULL, 0, 0, 0, NULL, NULL, NULL },
 };
 
@@ -94,10 +96,17 @@ static int run(struct ctl *c, int argc, char **argv)
 }
 
 const struct verb verb_trigger = {
-	"trigger", "RULE [--key K] [--set P=V] [--force]", "make a rule fire now",
-	"The rule's suppressors apply unless --force is given.", trigger_rows, false, trigger,
+	.name = "trigger",
+	.args = "RULE [--key K] [--set P=V] [--force]",
+	.summary = "make a rule fire now",
+	.help = "The rule's suppressors apply unless --force is given.",
+	.rows = trigger_rows,
+	.run = trigger,
 };
 const struct verb verb_run = {
-	"run", "PIPELINE [--set P=V] [--key K]", "start a run of a pipeline", NULL, run_rows,
-	false, run,
+	.name = "run",
+	.args = "PIPELINE [--set P=V] [--key K]",
+	.summary = "start a run of a pipeline",
+	.rows = run_rows,
+	.run = run,
 };
