@@ -248,9 +248,12 @@ static bool may_ask(const struct key_cell *c, struct ctx *ctx)
 
 static void advance_windows(struct ctx *c)
 {
-	for (uint32_t i = 0; i < c->rule->signals_n; i++)
-		if (c->sig[i].root)
-			signal_advance(c->sig[i].spec, c->d->cells, c->sig[i].root, c->clock);
+	for (uint32_t i = 0; i < c->rule->signals_n; i++) {
+		const struct sig_host *h = &c->sig[i];
+
+		if (h->root)
+			signal_advance(h->spec, c->d->cells, h->root, h->clock);
+	}
 }
 
 void signal_ctx(struct decide *d, struct ctx *c, struct rule_state *rs, struct keyed *k,
