@@ -14,14 +14,9 @@ Nothing waits for a time: each step waits until what it expects is there, and fa
 its deadline.  Environment: KAFKA=real, KAFKA_BOOTSTRAP=host:port, KEEP=1.
 """
 import argparse
-import collections
-import csv
-import datetime
 import json
 import os
 import pathlib
-import random
-import select
 import shutil
 import signal
 import subprocess
@@ -30,17 +25,12 @@ import tempfile
 import time
 import urllib.request
 
-TREE = pathlib.Path(__file__).resolve().parent.parent
 sys.dont_write_bytecode = True
-sys.path.insert(0, str(TREE / "tests" / "scenario"))
-sys.path.insert(0, str(TREE / "rules" / "scripts"))
 
-from harness import (Kafka, KafkaMock, Mosquitto, Part, Timeout, alive,  # noqa: E402
-                     free_port, have_kafka, processes_under, wait_until)
+from demo_machine import Feed, Machine, Serving
+from demo_parts import PATIENCE, TREE, Failed, Retraind, born, kafka_part, say, stop
+from harness import Mosquitto, Part, Timeout, alive, free_port, wait_until
 
-PATIENCE = 60           # seconds until something expected counts as missing
-SAMPLES = 20            # per second of machine time
-WINDOW = 25             # seconds of machine time in a dataset made from the feed
 CONFIG = """\
 http: {{listen: "127.0.0.1:{http}"}}
 sources:
@@ -65,223 +55,9 @@ pipelines:
 """
 
 
-class Failed(Exception):
-    """The demo did not show what it says."""
-
-
-def say(text=""):
-    print(text, flush=True)
-
-
 def title(text):
     say(f"\n== {text}")
 
-
-# ---- the parts ----
-
-class Retraind(Part):
-    """The daemon in a directory that stays after the demo."""
-    name = "retraind"
-
-    def __init__(self, build, directory):      # no super(): its directory is temporary
-        self.build, self.dir = build, str(directory)
-        self.log_path = str(directory / "retraind.log")
-        self.proc = self._pidfd = None
-
-    def env(self):
-        keep = {k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")}
-        return {**super().env(), **keep, "RETRAIND_DIR": self.dir}
-
-    def argv(self):
-        return [str(self.build / "retraind")]
-
-    def ready(self):
-        return self.ctl("get", "runs", expect=None).returncode == 0
-
-    def ctl(self, *args, expect=0):
-        done = subprocess.run([str(self.build / "retrainctl"), *args], env=self.env(),
-                              text=True, capture_output=True, timeout=30, check=False)
-        if expect is not None and done.returncode != expect:
-            raise Failed(f"retrainctl {' '.join(args)}: exit {done.returncode}\n"
-                         f"{done.stdout}{done.stderr}")
-        return done
-
-    def ask(self, *args, **want):
-        """The rows of a list whose fields have these values."""
-        rows = json.loads(self.ctl(*args, "-o", "json").stdout)
-        return [r for r in rows if all(r.get(k) == v for k, v in want.items())]
-
-    def steps(self):
-        return processes_under(os.path.join(self.dir, "state", "runs", ""))
-
-    def close(self):
-        if self.proc is not None:
-            self.thaw()
-            self.stop()
-        kill_steps(self.dir)
-
-
-class RunningKafka(KafkaMock):
-    """A broker that somebody else runs; topics are created by their first use."""
-    name = "kafka"
-    real = True
-
-    def __init__(self, bootstrap):
-        super().__init__()
-        self.bootstrap = bootstrap
-
-    def start(self):
-        wait_until(lambda: self.metadata()["brokers"], 20, f"{self.bootstrap} answers")
-        return self
-
-    def metadata(self, seconds=3):
-        try:
-            return super().metadata(seconds)
-        except subprocess.SubprocessError as e:
-            raise OSError(str(e)) from e
-
-
-def kafka_part(topic):
-    bootstrap = os.environ.get("KAFKA_BOOTSTRAP")
-    if bootstrap:
-        say(f"Kafka: the broker at {bootstrap}; topic {topic}, which stays there.")
-        return RunningKafka(bootstrap)
-    if os.environ.get("KAFKA") == "real":
-        if not have_kafka():
-            subprocess.run([str(TREE / "scripts" / "deps"), "--kafka"], check=True)
-        say("Kafka: Apache Kafka, one node; Maven fetches it at the first use.")
-        return Kafka({topic: 1})
-    say("Kafka: librdkafka's mock cluster in its own process; "
-        "KAFKA=real starts Apache Kafka.")
-    return KafkaMock({topic: 1})
-
-
-def kill_steps(directory):
-    """End steps that outlived an abort; by design they outlive the daemon."""
-    def gone():
-        left = processes_under(os.path.join(directory, "state", "runs", ""))
-        for pid in left:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        return not left
-    wait_until(gone, 20, "the steps are gone")
-
-
-# ---- the machine, and the model that serves it ----
-
-class Machine:
-    """Samples of one milling machine, and the files that its operators keep."""
-
-    def __init__(self, home, seed=7):
-        self.home, self.random = home, random.Random(seed)
-        self.coated = False
-        self.second, self.start = 0, time.time() - 3600
-        self.rows = collections.deque(maxlen=WINDOW * SAMPLES * 4 // 5)
-        self.inspected = collections.deque(maxlen=WINDOW * SAMPLES // 5)
-
-    def sample(self):
-        worn, r = int(self.random.random() < 0.4), self.random
-        vibration = 3.0 if self.coated else 2.0 + 1.6 * worn
-        current = 8.0 + (2.6 if self.coated else 0.2) * worn
-        return [round(r.gauss(vibration, 0.5), 3), round(r.gauss(44 + 2 * worn, 3), 2),
-                round(r.gauss(current, 0.7), 3), worn]
-
-    def batch(self):
-        """One second of the machine's time; a person inspects every fifth tool."""
-        self.second += 1
-        batch = [self.sample() for _ in range(SAMPLES)]
-        self.inspected.extend(batch[::5])
-        self.rows.extend(row for i, row in enumerate(batch) if i % 5)
-        return batch
-
-    def time(self):
-        t = datetime.datetime.fromtimestamp(self.start + self.second, datetime.timezone.utc)
-        return t.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-    def write(self, name, rows):
-        path = self.home / name
-        new = path.with_suffix(".new")
-        with open(new, "w", newline="", encoding="ascii") as f:
-            out = csv.writer(f)
-            out.writerow(["vibration", "temperature", "current", "worn"])
-            out.writerows(rows)
-        new.replace(path)
-        return path
-
-
-class Serving:
-    """Answers with the model behind `current`, as a service beside the machine would."""
-
-    def __init__(self, home):
-        os.environ["SPINDLE_HOME"] = str(home)
-        import spindle                          # reads SPINDLE_HOME at its import
-        self.probability = spindle.probability
-        self.link, self.name, self.model = home / "models" / "current", None, None
-
-    def deployed(self):
-        try:
-            return os.readlink(self.link).removesuffix(".json")
-        except FileNotFoundError:
-            return None
-
-    def error_rate(self, batch):
-        name = self.deployed()
-        if name != self.name:
-            self.name, self.model = name, json.loads(self.link.read_text())
-        wrong = sum((self.probability(self.model, row[:3]) >= 0.5) != bool(row[3])
-                    for row in batch)
-        return wrong / len(batch)
-
-
-class Feed:
-    """Runs the machine: one batch, one ml.metric event over MQTT, `rate` a second."""
-
-    def __init__(self, machine, serving, mosquitto, rate):
-        self.machine, self.serving, self.pause = machine, serving, 1 / rate
-        argv = [*mosquitto.client(), "-q", "1", "-t", "ml/spindle/metrics", "-l",
-                "-V", "mqttv5", "-D", "publish", "content-type",
-                "application/cloudevents+json"]
-        self.pub = subprocess.Popen(argv, stdin=subprocess.PIPE, text=True)
-        self.shown = collections.deque(maxlen=20)
-
-    def step(self):
-        m = self.machine
-        error = self.serving.error_rate(m.batch())
-        event = {"specversion": "1.0", "type": "ml.metric", "id": f"metric-{m.second}",
-                 "source": "/machines/7", "subject": "spindle", "time": m.time(),
-                 "data": {"name": "error_rate", "model": "spindle", "value": error}}
-        self.pub.stdin.write(json.dumps(event) + "\n")
-        self.pub.stdin.flush()
-        m.write("inspected.csv", m.inspected)
-        self.shown.append(error)
-        if m.second % 10 == 0:
-            m.write(f"data/feed-{m.second:04d}.csv", m.rows)
-        if m.second % 20 == 0:
-            say(f"  machine second {m.second:4d}: error rate "
-                f"{sum(self.shown) / len(self.shown):.2f}   ({self.serving.name} answers)")
-        select.select([], [], [], self.pause)   # the machine's pace, no waiting
-
-    def run(self, until, what, at_least=0):
-        """Feed until the answer is yes (asked every few batches)."""
-        end, first = time.monotonic() + PATIENCE, self.machine.second
-        while True:
-            self.step()
-            done = self.machine.second - first
-            if done >= at_least and done % 5 == 0:
-                answer = until()
-                if answer:
-                    return answer
-                if time.monotonic() > end:
-                    raise Failed(f"{what}: not within {PATIENCE} s")
-
-    def close(self):
-        self.pub.stdin.close()
-        self.pub.wait(timeout=10)
-
-
-# ---- the story ----
 
 class Demo:
     def __init__(self, build, rate):
@@ -343,12 +119,14 @@ class Demo:
         self.d = Retraind(self.build, self.dir)
         self.parts.append(self.d)
         self.d.start()
-        self.wait(lambda: all(s["state"] == "connected" for s in
-                              self.d.ask("get", "sources") if s["kind"] in ("kafka", "mqtt")),
-                  "the sources are connected")
+        self.wait(self.connected, "the sources are connected")
         self.record()
         say(f"retraind: pid {self.d.proc.pid}, all in {self.dir}")
         self.feed = Feed(self.machine, Serving(self.home), mosquitto, self.rate)
+
+    def connected(self):
+        return all(s["state"] == "connected" for s in self.d.ask("get", "sources")
+                   if s["kind"] in ("kafka", "mqtt"))
 
     def record(self):
         rows = [{"name": p.name, "pid": p.proc.pid, "born": born(p.proc.pid)}
@@ -367,14 +145,13 @@ class Demo:
     # The chapters.
 
     def first_model(self):
-        title("A first dataset: Kafka -> rule spindle-new-data -> train, evaluate, deploy")
+        title("A first dataset: Kafka -> rule spindle-new-data -> a first model")
         m = self.machine
         rows = [m.sample() for _ in range(1000)]
         m.write("data/v1.csv", rows[:800])
         m.write("inspected.csv", rows[800:])
         self.dataset("v1", "v1.csv", 800)
         run = self.wait_run(rule="spindle-new-data")
-        self.first = run["id"]
         self.check("the dataset started a run, it was promoted: nobody to beat",
                    (run["state"], run["outcome"]) == ("completed", "promoted"))
         self.check("`current` points to it", self.feed.serving.deployed() == run["id"])
@@ -388,8 +165,7 @@ class Demo:
         title("The feed: samples -> model -> error rate over MQTT, in the machine's time")
         self.feed.run(lambda: True, "a baseline", at_least=60)
         self.check("the model serves well and nothing fired",
-                   sum(self.feed.shown) / len(self.feed.shown) < 0.15
-                   and not self.fired())
+                   self.feed.recent() < 0.15 and not self.fired())
         say("\n  The tools are coated now: wear shows in the current, not in vibration.")
         self.machine.coated = True
         self.feed.run(self.fired, "spindle-errors fires")
@@ -397,16 +173,14 @@ class Demo:
         run = self.feed.run(lambda: [r for r in self.d.ask(
             "get", "runs", rule="spindle-errors") if r["finished"]], "its run ends")[0]
         self.second = run["id"]
-        metrics = self.metrics(run, "evaluate")
-        say(f"  {run['id']}: accuracy {metrics['accuracy']:.2f}, champion on the same rows "
-            f"{metrics['champion_accuracy']:.2f}")
+        metrics = self.measured(run)
         self.check("the retrained model beat the champion and was promoted",
                    run["outcome"] == "promoted"
                    and metrics["accuracy"] > metrics["champion_accuracy"])
         self.feed.run(lambda: self.machine_state() not in ("firing", "pending"),
                       "the episode ends", at_least=20)
         self.check("the error fell, the episode ended by `recover`",
-                   sum(self.feed.shown) / len(self.feed.shown) < 0.15)
+                   self.feed.recent() < 0.15)
         self.check("one episode, one run",
                    len(self.fired()) == 1
                    and len(self.d.ask("get", "runs", rule="spindle-errors")) == 1)
@@ -419,32 +193,34 @@ class Demo:
                                       "-o", "json").stdout)
         return trace["state"]["state"]
 
-    def metrics(self, run, step):
+    def measured(self, run):
         whole = json.loads(self.d.ctl("describe", run["id"], "-o", "json").stdout)
-        return next(s["metrics"] for s in whole["steps"] if s["name"] == step)
+        steps = {s["name"]: s for s in whole["steps"]}
+        metrics = steps["evaluate"]["metrics"]
+        say(f"  {run['id']}: accuracy {metrics['accuracy']:.2f}, the champion's on the "
+            f"same rows {metrics['champion_accuracy']:.2f}")
+        return metrics
 
     def bad_dataset(self):
-        title("A dataset whose labels were mixed up: the gate says no")
-        labels = [row[3] for row in self.machine.rows]
-        self.machine.random.shuffle(labels)
-        rows = [[*row[:3], y] for row, y in zip(self.machine.rows, labels)]
-        rows += rows[:500 - len(rows)]
-        self.machine.write("data/v3.csv", rows)
+        title("A dataset whose labels were mixed up (0 is 1): the gate says no")
+        samples = [self.machine.sample() for _ in range(500)]
+        self.machine.write("data/v3.csv", [[*x, 1 - worn] for *x, worn in samples])
         self.dataset("v3", "v3.csv", 500)
-        run = self.wait(lambda: [r for r in self.d.ask("get", "runs", rule="spindle-new-data")
-                                 if r["id"] != self.first and r["finished"]], "its run")[0]
-        metrics = self.metrics(run, "evaluate")
-        say(f"  {run['id']}: accuracy {metrics['accuracy']:.2f}, champion on the same rows "
-            f"{metrics['champion_accuracy']:.2f}")
-        self.check("trained, measured and rejected; deploy was skipped",
-                   (run["state"], run["outcome"]) == ("completed", "rejected")
-                   and {s["name"]: s["state"] for s in run["steps"]}["deploy"] == "skipped")
+        run = self.wait(lambda: [r for r in self.d.ask(
+            "get", "runs", rule="spindle-new-data", outcome="rejected")
+            if r["finished"]], "a rejected run")[0]
+        metrics = self.measured(run)
+        states = {step["name"]: step["state"] for step in run["steps"]}
+        self.check("trained, measured, rejected: worse than the champion; deploy skipped",
+                   run["state"] == "completed" and states["deploy"] == "skipped"
+                   and metrics["accuracy"] < metrics["champion_accuracy"])
         self.check("`current` still points to the model from before",
                    self.feed.serving.deployed() == self.second)
 
     def alert(self):
         title("An alert of Prometheus: HTTP -> rule spindle-alert -> measure the model")
-        alert = {"status": "firing", "startsAt": self.machine.time(), "fingerprint": "c0ffee",
+        alert = {"status": "firing", "fingerprint": "c0ffee",
+                 "startsAt": self.machine.time(),
                  "labels": {"alertname": "SpindleModelDegraded", "model": "spindle"}}
         body = {"version": "4", "status": "firing", "alerts": [alert]}
         token = (self.dir / "state" / "admin.token").read_text().strip()
@@ -464,7 +240,7 @@ class Demo:
     def schedule(self):
         title("The schedule has come")
         run = self.wait_run(rule="demo-check")
-        self.check("the schedule fired and its run completed", run["state"] == "completed")
+        self.check("the schedule fired, its run completed", run["state"] == "completed")
 
     def abort(self):
         title("Abort: a run with child processes, one in a session of its own")
@@ -519,7 +295,16 @@ class Demo:
         self.look()
         self.feed.close()
         self.feed = None
+        if os.environ.get("KEEP") != "1":
+            self.leave()
         return time.monotonic() - began
+
+    def leave(self):
+        title("The end")
+        pids = [p.proc.pid for p in self.parts if p.proc] + self.d.steps()
+        self.close()
+        self.check("the daemon stopped cleanly and nothing is left running",
+                   self.d.status == 0 and not any(alive(p) for p in pids))
 
     # The end.
 
@@ -532,8 +317,7 @@ class Demo:
             self.d.ctl("abort", "--all", "--reason", "the demo ends", expect=None)
         for part in reversed(self.parts):
             part.close()
-        pids = self.dir / "pids.json"
-        pids.unlink(missing_ok=True)
+        (self.dir / "pids.json").unlink(missing_ok=True)
 
     def left_running(self):
         say(f"\nKEEP=1: everything goes on.  Look:\n"
@@ -542,40 +326,6 @@ class Demo:
             f"  curl -H \"Authorization: Bearer $(cat {self.dir}/state/admin.token)\" "
             f"http://127.0.0.1:{self.port}/api/v1/rules\n"
             f"Stop it:\n  scripts/demo.py --build {self.build} --stop")
-
-
-# ---- stopping what KEEP=1 left ----
-
-def born(pid):
-    """The start time of a process: with its pid, its identity."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as f:
-            return f.read().rpartition(")")[2].split()[19]
-    except OSError:
-        return None
-
-
-def stop(build):
-    """End the parts of an earlier demo, the daemon first; their number."""
-    directory, count = build / "demo", 0
-    try:
-        rows = json.loads((directory / "pids.json").read_text())
-    except FileNotFoundError:
-        return 0
-    d = Retraind(build, directory)
-    d.ctl("abort", "--all", "--reason", "the demo ends", expect=None)
-    for row in rows:
-        if row["born"] is None or born(row["pid"]) != row["born"]:
-            continue
-        os.kill(row["pid"], signal.SIGTERM)
-        try:
-            wait_until(lambda r=row: not alive(r["pid"]), 20, f"{row['name']} ends")
-        except Timeout:
-            os.kill(row["pid"], signal.SIGKILL)
-        count += 1
-    kill_steps(str(directory))
-    (directory / "pids.json").unlink()
-    return count
 
 
 def on_signal(number, _):
@@ -604,7 +354,7 @@ def main():
         keep = os.environ.get("KEEP") == "1"
         say(f"\ndemo: {len(demo.checked)} of {len(demo.checked)} things are as expected, "
             f"in {seconds:.0f} s")
-    except (Failed, Timeout, RuntimeError) as e:
+    except (Failed, Timeout, RuntimeError, OSError, subprocess.SubprocessError) as e:
         say(f"\ndemo: FAILED after {len(demo.checked)} checks: {e}")
         if demo.d and os.path.exists(demo.d.log_path):
             say(demo.d.log_tail(25))
