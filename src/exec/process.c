@@ -45,6 +45,8 @@ struct entry {
 	char		*key;
 	struct retrain_op *op;	/* START or ABORT, answered when the claim is made */
 	bool		 stop;		/* SIGTERM once the claim is made */
+	bool		 claimed;	/* by this shim */
+	bool		 existed;	/* by another one before */
 	struct child	*child;	/* ours; NULL: attached */
 	int		 pidfd, said_fd;
 	struct retrain_watch *exited, *said;
@@ -89,20 +91,7 @@ static struct entry *entry_new(struct process *p, const char *key)
 	return e;
 }
 
-static void entry_ended(struct entry *e)
-{
-	struct process *p = e->p;
-	char *key = g_strdup(e->key);
-
-	g_hash_table_remove(p->entries, key);
-	p->host->changed(p->host, key);
-	g_free(key);
-}
-
-static void on_attached_exit(void *arg)
-{
-	entry_ended(arg);
-}
+static void on_attached_exit(void *);
 
 /* Watches the shim of a step that an earlier daemon started. */
 static void attach(struct process *p, const char *key, const struct record *r)
@@ -117,6 +106,7 @@ static void attach(struct process *p, const char *key, const struct record *r)
 		return;
 	e = entry_new(p, key);
 	e->pidfd = fd;
+	e->claimed = true;
 	e->exited = p->host->watch(p->host, fd, POLLIN, 0, on_attached_exit, e);
 }
 
@@ -144,6 +134,34 @@ static bool cgroup_kill(const struct process *p, const char *key)
 	g_free(kill_path);
 	g_free(dir);
 	return gone;
+}
+
+/* A shim that was turned away found one of an earlier daemon: that is watched now, and
+ * told to stop if this one was started for that.  A shim that could not claim brings
+ * no news: its start was answered, and nothing is there. */
+static void entry_ended(struct entry *e)
+{
+	struct process *p = e->p;
+	bool stop = e->stop && e->existed, news = e->claimed || e->existed;
+	char *key = g_strdup(e->key);
+	struct record r;
+
+	g_hash_table_remove(p->entries, key);
+	record_read(p->runs_fd, key, &r);
+	if (r.look == LOOK_LIVE)
+		attach(p, key, &r);
+	record_fini(&r);
+	e = g_hash_table_lookup(p->entries, key);
+	if (e && stop)
+		terminate(e);
+	if (news)
+		p->host->changed(p->host, key);
+	g_free(key);
+}
+
+static void on_attached_exit(void *arg)
+{
+	entry_ended(arg);
 }
 
 static void answer_record(struct process *p, struct retrain_op *op, const char *key,
@@ -176,12 +194,14 @@ static void heard(struct entry *e, const char *word, const char *rest)
 	struct retrain_op *op = e->op;
 
 	e->op = NULL;
-	if (strcmp(word, "claimed") == 0 || strcmp(word, "exists") == 0) {
-		if (*word == 'c' && e->stop)
-			terminate(e);
+	e->claimed = strcmp(word, "claimed") == 0;
+	e->existed = strcmp(word, "exists") == 0;
+	if (e->claimed && e->stop)
+		terminate(e);
+	if (e->claimed || e->existed) {
 		if (op)
 			answer_record(p, op, e->key,
-			    *word == 'c' ? RETRAIN_OK : RETRAIN_EXISTED);
+			    e->claimed ? RETRAIN_OK : RETRAIN_EXISTED);
 	} else if (op && strcmp(word, "busy") == 0) {
 		answer(p, op, RETRAIN_BUSY, 0, FULL_AGAIN_MS, rest);
 	} else if (op) {

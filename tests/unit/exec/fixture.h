@@ -50,7 +50,8 @@ struct fx {
 	int64_t		 min_free;
 	int		 at;
 	void		(*body)(struct fx *);
-	pid_t		 pid;
+	int		 round;
+	char		 key[24];
 };
 
 #define BEGIN(f) switch ((f)->at) { case 0:
@@ -142,7 +143,8 @@ static inline void fx_init(struct fx *f)
 	char *exe = g_file_read_link("/proc/self/exe", NULL);
 	char *dir = g_path_get_dirname(exe);
 
-	*f = (struct fx){ .loop = loop_new(), .arena = arena_new(1 << 24) };
+	*f = (struct fx){ .loop = loop_new(), .arena = arena_new(1 << 24),
+		.key = KEY };
 	f->reports = g_ptr_array_new_with_free_func(fx_heard_free);
 	f->dir = g_dir_make_tmp("retraind-exec-XXXXXX", NULL);
 	f->shim = getenv("RETRAIN_SHIM") ? g_strdup(getenv("RETRAIN_SHIM"))

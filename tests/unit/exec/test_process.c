@@ -224,6 +224,23 @@ static void abort_before_start_forbids_it(struct fx *f)
 	DONE(f)
 }
 
+/* The earlier daemon's shim may claim before or after the abort file is written. */
+static void abort_races_with_an_earlier_start(struct fx *f)
+{
+	BEGIN(f)
+	f->options.starts_per_second = 1000;
+	for (f->round = 0; f->round < 10; f->round++) {
+		f->key[22] = (char)('c' + f->round);
+		fx_reopen(f);
+		fx_do(f, EXEC_START, f->key, "exec sleep 1000");
+		fx_reopen(f);
+		fx_do(f, EXEC_ABORT, f->key, NULL);
+		WAIT(f, fx_ended(f) && g_str_equal(fx_last(f)->key, f->key));
+		assert_int_equal(fx_last(f)->state, REPORT_ABORTED);
+	}
+	DONE(f)
+}
+
 static pid_t shim_of(const struct fx *f)
 {
 	const char *pid = strstr(fx_read(f, "runs/" KEY "/claim"), "\"pid\":");
@@ -452,6 +469,7 @@ CASE(abort_kills_the_tree)
 CASE(abort_by_the_next_daemon)
 CASE(abort_right_after_start)
 CASE(abort_before_start_forbids_it)
+CASE(abort_races_with_an_earlier_start)
 CASE(dead_shim_takes_main_along)
 CASE(foreign_pid_is_not_signalled)
 CASE(forget_removes_the_records)
@@ -481,6 +499,7 @@ int main(void)
 		cmocka_unit_test(test_abort_by_the_next_daemon),
 		cmocka_unit_test(test_abort_right_after_start),
 		cmocka_unit_test(test_abort_before_start_forbids_it),
+		cmocka_unit_test(test_abort_races_with_an_earlier_start),
 		cmocka_unit_test(test_dead_shim_takes_main_along),
 		cmocka_unit_test(test_foreign_pid_is_not_signalled),
 		cmocka_unit_test(test_forget_removes_the_records),
