@@ -76,7 +76,8 @@ static void on_pass(void *arg, void *ret)
 	if (s->waiting) {
 		s->waiting = false;
 		s->wal_pages = 0;
-		s->on_free(s->on_free_ctx);
+		if (s->on_free)
+			s->on_free(s->on_free_ctx);
 	}
 }
 

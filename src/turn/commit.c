@@ -177,6 +177,7 @@ void commit_run(struct turn *t)
 			log_error("%s: nothing is acknowledged; trying again each second",
 				  err.msg);
 		t->full = true;
+		t->retry_boot = t->p.clock().boot_ms + RETRY_MS;
 		turn_hold(t, true);
 		return;
 	case STORE_BROKEN:

@@ -14,8 +14,10 @@
 
 static const struct str command_source = { "command", 7 };
 
-static void journal(struct turn *t, const struct input *in)
+void turn_journal(struct turn *t, struct input *in)
 {
+	in->wall_ms = t->head.wall_ms;
+	in->tick_ms = t->head.tick_ms;
 	g_byte_array_set_size(t->frame, 0);
 	input_encode(in, t->frame);
 	store_put_frame(t->p.store, JOURNAL_FULL, 'i',
@@ -107,7 +109,7 @@ static void step_command(struct turn *t, struct queued_command *q)
 		t->at_once = t->at_once || store_open_commit(t->p.store);
 		return;
 	}
-	journal(t, &in);
+	turn_journal(t, &in);
 	seq = turn_step(t, &in);
 	if (q->has_key)
 		store_put_seen(t->p.store, command_source, q->key, t->head.tick_ms, seq);
@@ -155,7 +157,7 @@ void drain_reloads(struct turn *t)
 				     .token = ++t->token,
 				     .answered = true,
 				     .status = 200 };
-		journal(t, &in);
+		turn_journal(t, &in);
 		store_put_ruleset(t->p.store, q->rs->hash, q->rs->packed,
 				  t->head.wall_ms);
 		turn_step(t, &in);
@@ -212,7 +214,7 @@ void drain_reports(struct turn *t)
 			t->recovery.ended += r.state >= REPORT_COMPLETED;
 			t->recovery.lost += r.state == REPORT_ABSENT;
 		}
-		journal(t, &in);
+		turn_journal(t, &in);
 		turn_step(t, &in);
 		t->at_once = true;
 	}
@@ -240,7 +242,7 @@ void drain_states(struct turn *t)
 		in.source.part = arena_str(t->arena, q->c.part);
 		g_free((char *)(uintptr_t)q->c.part.p);
 		g_free(q);
-		journal(t, &in);
+		turn_journal(t, &in);
 		turn_step(t, &in);
 	}
 }
@@ -262,14 +264,14 @@ static void on_event(void *arg, struct event *e)
 }
 
 /* First 128 bits of SHA-256 over our source, what names the event there, and its id. */
-static void identity(const struct source *s, struct str space, struct str id,
-		     uint32_t index, uint8_t ret[16])
+static void identity(GChecksum *sum, const struct source *s, struct str space,
+    struct str id, uint32_t index, uint8_t ret[16])
 {
-	GChecksum *sum = g_checksum_new(G_CHECKSUM_SHA256);
 	uint8_t all[32];
 	gsize n = sizeof(all);
 	const struct str parts[] = { s->name, space, id };
 
+	g_checksum_reset(sum);
 	for (unsigned i = 0; i < G_N_ELEMENTS(parts); i++) {
 		uint32_t len = parts[i].len;
 		g_checksum_update(sum, (const guchar *)&len, sizeof(len));
@@ -279,11 +281,10 @@ static void identity(const struct source *s, struct str space, struct str id,
 	g_checksum_update(sum, (const guchar *)&index, sizeof(index));
 	g_checksum_get_digest(sum, all, &n);
 	memcpy(ret, all, 16);
-	g_checksum_free(sum);
 }
 
 /* Which identity this event has beyond its position; false: none. */
-static bool has_identity(const struct source *s, const struct message *m,
+static bool has_identity(GChecksum *sum, const struct source *s, const struct message *m,
     const struct event *e, uint32_t index, uint8_t ret[16])
 {
 	const char *kind = s->impl->kind->name;
@@ -292,9 +293,9 @@ static bool has_identity(const struct source *s, const struct message *m,
 	if (!http && strcmp(kind, "mqtt") != 0)
 		return false;
 	if (http && m->key.len)		/* Idempotency-Key: of the whole request */
-		identity(s, STR("idempotency-key"), m->key, index, ret);
+		identity(sum, s, STR("idempotency-key"), m->key, index, ret);
 	else if (e->has_id)
-		identity(s, e->source, e->id, 0, ret);
+		identity(sum, s, e->source, e->id, 0, ret);
 	else
 		return false;
 	return true;
@@ -341,7 +342,7 @@ static void step_events(struct turn *t, uint32_t i, const struct message *m,
 	for (uint32_t k = 0; k < d->n; k++) {
 		struct input in = { .kind = INPUT_EVENT, .event = d->v[k] };
 		uint8_t h[16] = { 0 };
-		bool known = has_identity(s, m, d->v[k], k, h);
+		bool known = has_identity(t->sum, s, m, d->v[k], k, h);
 		if (known && store_has_seen(t->p.store, s->name, h, &seq)) {
 			skipped[skipped_n++] = k;
 			t->counts[i].repeats++;
@@ -384,35 +385,41 @@ static void step_message(struct turn *t, uint32_t i, const struct message *m)
 		refuse(t, i, m, r, t->why);
 }
 
-bool drain_source(struct turn *t, uint32_t i, uint32_t *budget)
+uint32_t drain_source(struct turn *t, uint32_t i, uint32_t max, int64_t until_us)
 {
 	struct source *s = t->sources[i];
-	struct batch b = { .v = t->batch, .cap = *budget };
-	bool more = s->impl->read(s, &b, *budget);
+	uint32_t used = 0;
 
-	for (uint32_t k = 0; k < b.n; k++)
-		step_message(t, i, &b.v[k]);
-	if (b.n && s->impl->commit_at_once)
+	while (used < max) {
+		struct batch b = { .v = t->batch, .cap = MIN(max - used, BATCH) };
+		bool more;
+
+		s->ready = false;
+		more = s->impl->read(s, &b, b.cap);
+		s->ready = s->ready || more;	/* it may have called on_ready */
+		for (uint32_t k = 0; k < b.n; k++)
+			step_message(t, i, &b.v[k]);
+		used += b.n;
+		if (!s->ready || !b.n || clock_mono_us() > until_us)
+			break;
+	}
+	if (used && s->impl->commit_at_once)
 		t->at_once = true;
-	t->read += b.n;		/* one that gave no input still moves the position */
-	*budget -= b.n < *budget ? b.n : *budget;
-	return more;
+	t->read += used;	/* one that gave no input still moves the position */
+	return used;
 }
 
 /* Deadlines. */
 
 void drain_deadlines(struct turn *t, uint32_t budget)
 {
-	struct clock_now now = t->p.clock();
+	const struct clock_now now = { t->head.wall_ms,
+		t->head.tick_ms - t->tick_offset };
+	int64_t wall = turn_clock_waits(t, &now) ? INT64_MIN : now.wall_ms;
 	struct input in;
-	/* A wall clock that is behind the last turn's may be about to be set. */
-	int64_t wall = now.boot_ms < t->clock_ok_boot &&
-			       t->head.wall_ms < store_meta(t->p.store)->last_wall_ms
-			   ? INT64_MIN
-			   : t->head.wall_ms;
 
 	while (budget-- > 0 && world_take_due(t->world, wall, t->head.tick_ms, &in)) {
-		journal(t, &in);
+		turn_journal(t, &in);
 		turn_step(t, &in);
 	}
 	if (world_take_due(t->world, wall, t->head.tick_ms, &in))

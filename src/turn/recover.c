@@ -106,12 +106,7 @@ static bool resume_sources(struct turn *t, struct err *err)
 
 static void step_journalled(struct turn *t, struct input *in)
 {
-	g_byte_array_set_size(t->frame, 0);
-	in->wall_ms = t->head.wall_ms;
-	in->tick_ms = t->head.tick_ms;
-	input_encode(in, t->frame);
-	store_put_frame(t->p.store, JOURNAL_FULL, 'i',
-	    (struct str){ (const char *)t->frame->data, t->frame->len });
+	turn_journal(t, in);
 	turn_step(t, in);
 }
 

@@ -111,51 +111,61 @@ static bool may_read(struct turn *t)
 	return !t->held && !t->stopping;
 }
 
+/* Each ready source gets its share of what is left, in messages and in time, so that
+ * one with a long backlog holds up no other; what one does not use goes to the next. */
 static void drain_sources(struct turn *t)
 {
-	uint32_t budget = TURN_INPUTS, slow = TURN_SLOW_INPUTS;
-	int64_t until = clock_mono_us() + TURN_US;
+	uint32_t budget[] = { TURN_INPUTS, TURN_SLOW_INPUTS }, ready[] = { 0, 0 };
+	int64_t end = clock_mono_us() + TURN_US;
 	bool more = false;
 
+	for (uint32_t i = 0; i < t->sources_n; i++)
+		if (t->sources[i]->ready)
+			ready[t->sources[i]->impl->commit_at_once]++;
 	for (uint32_t i = 0; i < t->sources_n; i++) {
 		struct source *s = t->sources[i];
-		uint32_t *b = s->impl->commit_at_once ? &slow : &budget;
+		bool slow = s->impl->commit_at_once;
+		int64_t now = clock_mono_us();
+
 		if (!s->ready)
 			continue;
-		/* The run source is read in any case: it holds what a turn emitted. */
-		if (i > 0 && clock_mono_us() > until) {
-			more = true;
-			break;
-		}
-		if (*b > 0)
-			s->ready = drain_source(t, i, b);
+		/* one that became ready meanwhile is read in the next turn */
+		if (ready[slow] > 0)
+			budget[slow] -= drain_source(t, i, budget[slow] / ready[slow],
+			    now + (end - now) / (ready[0] + ready[1]));
+		ready[slow] -= ready[slow] > 0;
 		more = more || s->ready;
 	}
 	if (more)
 		loop_stay_awake(t->p.loop);
 }
 
-/* Wakes the loop for the world's next deadline and for the open commit. */
-static void arm(struct turn *t)
+bool turn_clock_waits(const struct turn *t, const struct clock_now *now)
 {
-	struct clock_now now = t->p.clock();
-	int64_t wall, tick, after = INT64_MAX;
+	return now->boot_ms < t->clock_ok_boot &&
+	    now->wall_ms < store_meta(t->p.store)->last_wall_ms;
+}
 
+/* Milliseconds until the world's next deadline, the open commit or the next look at
+ * the disk; a minute at most, because wall may be set in between. */
+static int64_t next_wake(const struct turn *t, const struct clock_now *now)
+{
+	int64_t wall, tick, after = 60000;
+
+	if (t->full)
+		return RETRY_MS;
 	world_next_due(t->world, &wall, &tick);
 	if (wall != INT64_MAX)
-		after = wall - now.wall_ms;
-	if (tick != INT64_MAX && tick - (now.boot_ms + t->tick_offset) < after)
-		after = tick - (now.boot_ms + t->tick_offset);
-	if (now.boot_ms < t->clock_ok_boot && after < t->clock_ok_boot - now.boot_ms)
-		after = t->clock_ok_boot - now.boot_ms;
-	if (store_open_commit(t->p.store) && after > COMMIT_MS)
-		after = t->open_since_ms + COMMIT_MS - now.boot_ms;
-	if (t->full || t->low)
-		after = RETRY_MS;
-	if (after != INT64_MAX)	/* a minute at most: wall may be set in between */
-		io_watch_after(t->timer, after < 0 ? 0 : after > 60000 ? 60000 : after);
-	else
-		io_watch_after(t->timer, 60000);
+		after = MIN(after, wall - now->wall_ms);
+	if (turn_clock_waits(t, now))
+		after = MAX(after, RETRY_MS);
+	if (tick != INT64_MAX)
+		after = MIN(after, tick - (now->boot_ms + t->tick_offset));
+	if (store_open_commit(t->p.store))
+		after = MIN(after, t->open_since_ms + COMMIT_MS - now->boot_ms);
+	if (t->low)
+		after = MIN(after, RETRY_MS);
+	return MAX(after, 0);
 }
 
 static void one_turn(struct turn *t)
@@ -190,33 +200,53 @@ static void one_turn(struct turn *t)
 		t->sources[i]->impl->release(t->sources[i]);
 }
 
-static void hook(void *arg)
+/* True: over.  A full disk does not keep the process: what is not stored was not
+ * acknowledged, and is read again by the next one. */
+static bool finish(struct turn *t)
 {
-	struct turn *t = arg;
+	void (*idle)(void *) = t->on_idle;
+
+	if (!t->stopping || !idle || (!t->full && !queues_empty(t)))
+		return false;
+	if (!t->full && store_open_commit(t->p.store))
+		commit_run(t);
+	if (t->broken)
+		return true;
+	if (t->full) {
+		log_warn("stopping with the disk full: the last commit is dropped, "
+			 "nothing of it was acknowledged");
+		for (uint32_t i = 0; i < t->sources_n; i++)
+			t->sources[i]->impl->nack(t->sources[i]);
+	}
+	t->on_idle = NULL;
+	idle(t->on_idle_ctx);
+	return true;
+}
+
+void turn_run(struct turn *t)
+{
+	struct clock_now now;
 
 	if (!t->recovered || t->broken)
 		return;
 	if (store_must_wait(t->p.store))
 		return;		/* on_free() wakes us */
-	if (t->full)
+	now = t->p.clock();
+	if (t->full && (now.boot_ms >= t->retry_boot || t->stopping))
 		commit_run(t);
 	if (!t->full && !t->broken)
 		one_turn(t);
-	if (t->broken)
+	if (t->broken || finish(t))
 		return;
 	if (!t->full && !queues_empty(t))
 		loop_stay_awake(t->p.loop);
-	if (t->stopping && !t->full && queues_empty(t) && t->on_idle) {
-		if (store_open_commit(t->p.store))
-			commit_run(t);
-		if (!t->full && !t->broken) {
-			void (*idle)(void *) = t->on_idle;
-			t->on_idle = NULL;
-			idle(t->on_idle_ctx);
-			return;
-		}
-	}
-	arm(t);
+	now = t->p.clock();
+	io_watch_after(t->timer, next_wake(t, &now));
+}
+
+static void hook(void *arg)
+{
+	turn_run(arg);
 }
 
 struct turn *turn_new(const struct turn_parts *p)
@@ -230,7 +260,8 @@ struct turn *turn_new(const struct turn_parts *p)
 	g_queue_init(&t->reloads);
 	t->waiting = g_array_new(FALSE, TRUE, sizeof(struct waiting));
 	t->feed = g_ptr_array_new_with_free_func(g_free);
-	t->batch = g_new0(struct message, TURN_INPUTS);
+	t->batch = g_new0(struct message, BATCH);
+	t->sum = g_checksum_new(G_CHECKSUM_SHA256);
 	t->frame = g_byte_array_new();
 	t->why = g_string_new(NULL);
 	t->arena = arena_new(0);
@@ -248,6 +279,7 @@ void turn_free(struct turn *t)
 	if (!t)
 		return;
 	loop_drop_hook(t->p.loop, t);
+	store_attach(t->p.store, t->p.loop, NULL, NULL, NULL);
 	io_watch_free(t->timer);
 	drain_free(t);
 	world_free(t->world);
@@ -256,6 +288,7 @@ void turn_free(struct turn *t)
 	g_ptr_array_free(t->feed, TRUE);
 	g_byte_array_free(t->frame, TRUE);
 	g_string_free(t->why, TRUE);
+	g_checksum_free(t->sum);
 	g_free(t->batch);
 	g_free(t->sources);
 	g_free(t->counts);
@@ -285,7 +318,8 @@ void turn_add_source(struct turn *t, struct source *s)
 	t->counts[at].accepted = counter(name, "accepted");
 	t->counts[at].quarantined = counter(name, "quarantined");
 	t->counts[at].duplicate = counter(name, "duplicate");
-	t->counts[at].repeats = 0;	t->sources_n++;
+	t->counts[at].repeats = 0;
+	t->sources_n++;
 	g_free(name);
 }
 

@@ -8,6 +8,7 @@
 
 #define TURN_INPUTS 4096	/* upper bounds of a batch, never waits */
 #define TURN_SLOW_INPUTS 500	/* of mqtt and http */
+#define BATCH 256		/* messages of one read(); time is looked at between */
 #define TURN_US 10000
 #define COMMIT_MS 50
 #define COMMIT_BYTES (1024 * 1024)
@@ -61,6 +62,7 @@ struct turn {
 	int64_t		 open_since_ms;	/* boot clock of the first turn not committed */
 	int64_t		 clock_ok_boot;	/* wall deadlines wait until then at most */
 	bool		 at_once;	/* something in the open commit asks for it */
+	int64_t		 retry_boot;	/* when a full disk is tried again */
 	bool		 recovered, ready, full, broken, low, held, stopping;
 	struct io_watch	*timer;
 	void		(*on_idle)(void *);
@@ -68,22 +70,26 @@ struct turn {
 	void		(*on_event)(void *, struct str);
 	void		*on_event_ctx;
 	GPtrArray	*feed;		/* char *: events to be shown after the commit */
-	struct message	*batch;		/* TURN_INPUTS of them, lent to read() */
+	struct message	*batch;		/* BATCH of them, lent to read() */
 	uint32_t	 read;		/* messages of the open turn */
 	GByteArray	*frame;		/* scratch */
+	GChecksum	*sum;		/* scratch */
 	GString		*why;		/* scratch */
 	struct { unsigned runs, attached, ended, lost; } recovery;
 };
 
-/* drain.c: one source's messages become inputs; true: it has more. */
-bool drain_source(struct turn *, uint32_t i, uint32_t *budget);
+/* drain.c: up to `max` messages of a source become inputs, none begun after until_us
+ * (clock_mono_us) but the first BATCH; how many.  Leaves source.ready: it has more. */
+uint32_t drain_source(struct turn *, uint32_t i, uint32_t max, int64_t until_us);
 void drain_commands(struct turn *);
 void drain_reports(struct turn *);
 void drain_states(struct turn *);
 void drain_reloads(struct turn *);
 void drain_deadlines(struct turn *, uint32_t budget);
 void drain_free(struct turn *);
-/* One input: journalled, stepped. Returns its seq. */
+/* Its frame, at the turn's clocks. */
+void turn_journal(struct turn *, struct input *);
+/* One input is decided; returns its seq. */
 uint64_t turn_step(struct turn *, struct input *);
 /* frame.c */
 void frame_message(enum journal_mode, const struct message *, const uint32_t *skipped,
@@ -95,6 +101,9 @@ void commit_answers(struct turn *);	/* those that are due */
 /* turn.c */
 void turn_begin(struct turn *, const struct clock_now *);
 void turn_end(struct turn *);
+void turn_run(struct turn *);	/* the hook: one turn, if there is anything to do */
+/* The wall clock is behind the last process's and may be about to be set. */
+bool turn_clock_waits(const struct turn *, const struct clock_now *);
 void turn_hold(struct turn *, bool on);	/* sources are not read for now */
 void turn_report_recovery(struct turn *);
 #endif
