@@ -29,7 +29,27 @@ static void put_words(const struct option *o, GString *out)
 	json_open(out, '[');
 	for (char **w = words; *w; w++)
 		json_cstr(out, *w);
+	/* what YAML reads as a boolean is one to an editor */
+	if (g_strv_contains((const char *const *)words, "true"))
+		json_bool(out, true);
+	if (g_strv_contains((const char *const *)words, "false"))
+		json_bool(out, false);
 	json_close(out, '[');
+}
+
+/* A fallback is YAML text: a number, true, "text", text or [list]. */
+static void put_default(const struct option *o, GString *out)
+{
+	const char *v = o->fallback;
+
+	if (!v || o->type == OPT_STRS || o->type == OPT_NODE)
+		return;
+	json_key(out, "default");
+	if (o->type == OPT_INT || o->type == OPT_DOUBLE || o->type == OPT_BOOL ||
+	    *v == '"')
+		json_raw(out, str_of(v));
+	else
+		json_cstr(out, v);
 }
 
 static void put_bounds(const struct option *o, GString *out)
@@ -128,10 +148,7 @@ static void schema_row(const struct option *o, unsigned depth, GString *out)
 	put_value(o, depth, out);
 	json_key(out, "description");
 	json_cstr(out, o->doc);
-	if (o->fallback) {
-		json_key(out, "default");
-		json_cstr(out, o->fallback);
-	}
+	put_default(o, out);
 	json_close(out, '{');
 }
 

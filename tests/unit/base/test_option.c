@@ -386,6 +386,51 @@ static void the_schema_knows_what_the_reader_knows(void **state)
 	g_string_free(s, TRUE);
 }
 
+static json_t *schema_of(const struct option *table)
+{
+	GString *s = g_string_new(NULL);
+	json_t *v;
+
+	options_schema(table, s);
+	v = json_loadb(s->str, s->len, 0, NULL);
+	g_string_free(s, TRUE);
+	return v;
+}
+
+static void defaults_in_the_schema_have_their_type(void **state)
+{
+	json_t *v = schema_of(options), *props = json_object_get(v, "properties");
+	static const struct { const char *key; json_type type; } rows[] = {
+		{ "limit", JSON_INTEGER }, { "ratio", JSON_REAL }, { "on", JSON_TRUE },
+		{ "mode", JSON_STRING }, { "wait", JSON_STRING },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+		json_t *p = json_object_get(props, rows[i].key);
+
+		assert_int_equal(json_typeof(json_object_get(p, "default")), rows[i].type);
+	}
+	json_decref(v);
+}
+
+/* `on_error: false` without quotes is a boolean to an editor. */
+static void words_that_yaml_takes_for_booleans_are_allowed_as_such(void **state)
+{
+	static const struct option table[] = {
+		{ "on_error", OPT_ENUM, 0, "keep", 0, 0, "keep|false|true", 0, NULL, "how" },
+		END
+	};
+	json_t *v = schema_of(table), *props = json_object_get(v, "properties"), *words;
+
+	(void)state;
+	words = json_object_get(json_object_get(props, "on_error"), "enum");
+	assert_int_equal(json_array_size(words), 5);
+	assert_true(json_is_true(json_array_get(words, 3)));
+	assert_true(json_is_false(json_array_get(words, 4)));
+	json_decref(v);
+}
+
 static void the_page_has_a_row_for_every_key(void **state)
 {
 	GString *s = g_string_new(NULL);
@@ -416,6 +461,8 @@ int main(void)
 		cmocka_unit_test(durations),
 		cmocka_unit_test(sizes),
 		cmocka_unit_test(the_schema_knows_what_the_reader_knows),
+		cmocka_unit_test(defaults_in_the_schema_have_their_type),
+		cmocka_unit_test(words_that_yaml_takes_for_booleans_are_allowed_as_such),
 		cmocka_unit_test(the_page_has_a_row_for_every_key),
 	};
 
