@@ -409,7 +409,8 @@ static void defaults_in_the_schema_have_their_type(void **state)
 	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
 		json_t *p = json_object_get(props, rows[i].key);
 
-		assert_int_equal(json_typeof(json_object_get(p, "default")), rows[i].type);
+		assert_int_equal(json_typeof(json_object_get(p, "default")),
+		    rows[i].type);
 	}
 	json_decref(v);
 }
@@ -418,7 +419,8 @@ static void defaults_in_the_schema_have_their_type(void **state)
 static void words_that_yaml_takes_for_booleans_are_allowed_as_such(void **state)
 {
 	static const struct option table[] = {
-		{ "on_error", OPT_ENUM, 0, "keep", 0, 0, "keep|false|true", 0, NULL, "how" },
+		{ "on_error", OPT_ENUM, 0, "keep", 0, 0, "keep|false|true", 0, NULL,
+		    "how" },
 		END
 	};
 	json_t *v = schema_of(table), *props = json_object_get(v, "properties"), *words;
