@@ -491,12 +491,21 @@ static void mqtt_source_pause(struct source *source, bool on)
 		mqtt_connect(s->handle);
 }
 
+/* Connected means that what is published from now on reaches us. */
+static bool subscribed(const struct source_mqtt *s)
+{
+	for (char **p = s->wanted; *p; p++)
+		if (!g_strv_contains((const char *const *)s->granted, *p))
+			return false;
+	return true;
+}
+
 static void mqtt_source_status(const struct source *source, struct source_status *out)
 {
 	const struct source_mqtt *s = (const struct source_mqtt *)source;
 
 	*out = (struct source_status){
-		.connected = s->up, .lag = -1, .reconnects = s->reconnects,
+		.connected = s->up && subscribed(s), .lag = -1, .reconnects = s->reconnects,
 		.repeats = s->repeats,
 	};
 	g_strlcpy(out->detail, s->detail, sizeof(out->detail));

@@ -103,7 +103,6 @@ class KillLoop(unittest.TestCase):
         rng = random.Random(SEED + 1)
         cuts = sorted(rng.sample(range(1, len(log)), KILLS - 1))
         slices = [log[a:b] for a, b in zip([0, *cuts], [*cuts, len(log)])]
-        d.start()
         for part in slices:
             sender = threading.Thread(target=send, args=(part,))
             before = self.decided(d)
@@ -149,9 +148,8 @@ class MqttKills(KillLoop):
         log = feed(KILLS * 20, SEED)
         with Mosquitto() as m, Daemon(rules={"load.yaml": RULES}, sources=[
                 {"name": "sensors", "kind": "mqtt", "url": m.url, "topics": ["load"]}]) as d:
-            d.start()
-            d.wait(lambda: d.ctl_json("get", "sources")[1]["connected"], "mqtt is up")
-            d.kill9()
+            d.wait(lambda: any(s["connected"] for s in d.ctl_json("get", "sources")
+                               if s["name"] == "sensors"), "mqtt is up")
             self.run_loop(d, lambda part: m.publish_lines(
                 "load", [structured(*e) for e in part]), log)
             self.check(d, log)
