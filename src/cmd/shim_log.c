@@ -17,7 +17,7 @@
 
 void log_start(struct shim_log *l, int dir, int64_t max)
 {
-	*l = (struct shim_log){ .dir = dir, .max = max };
+	*l = (struct shim_log){ .dir = dir, .max = MAX(max, 1 << 12) };
 	l->fd = openat(dir, "log", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
 	    0600);
 }
@@ -93,7 +93,7 @@ static bool compact(struct shim_log *l)
 	return true;
 }
 
-void log_add(struct shim_log *l, const char *p, size_t n)
+static void add_piece(struct shim_log *l, const char *p, size_t n)
 {
 	size_t done = 0;
 
@@ -107,6 +107,21 @@ void log_add(struct shim_log *l, const char *p, size_t n)
 	}
 	l->size += (int64_t)done;
 	l->unsaid += (int64_t)(n - done);
+}
+
+/* In pieces, so that a file that must be compacted is nearly full: its first and last
+ * quarter do not overlap. */
+void log_add(struct shim_log *l, const char *p, size_t n)
+{
+	size_t most = (size_t)l->max / 8;
+
+	while (n > 0) {
+		size_t piece = MIN(n, most);
+
+		add_piece(l, p, piece);
+		p += piece;
+		n -= piece;
+	}
 }
 
 void log_finish(struct shim_log *l)

@@ -335,9 +335,15 @@ class ShimTest(unittest.TestCase):
         self.assertEqual(record["metrics"], '{"auc": 0.1, "n": 1e2}\n')
 
     def test_log_keeps_beginning_and_end(self):
+        self.check_cut_log("i=0; while [ $i -lt 50000 ]; do echo line $i; i=$((i+1)); done")
+
+    def test_log_of_large_writes(self):
+        self.write("big", "".join(f"line {i}\n" for i in range(50000)))
+        self.check_cut_log("dd if=big bs=1000000 2>/dev/null")
+
+    def check_cut_log(self, script):
         self.spec["log_bytes"] = 65536
-        record = self.sh("i=0; while [ $i -lt 50000 ]; do echo line $i; i=$((i+1)); done")
-        self.assertEqual(record["exit_code"], 0)
+        self.assertEqual(self.sh(script)["exit_code"], 0)
         log = self.read("log")
         self.assertLessEqual(len(log), 65536 + 100)
         head, mark, tail = log.partition("\n[retraind: ")
