@@ -63,7 +63,7 @@ class Runs(unittest.TestCase):
             self.assertEqual(sorted(stages.values()), ["archived", "candidate", "champion"])
             run = d.ctl_json("describe", newest["id"])
             art = run["steps"][0]["artifacts"][0]
-            self.assertEqual((art["name"], art["size"], art["sha256"]), (
+            self.assertEqual((art["path"], art["size"], art["sha256"]), (
                 "model.bin", 5,
                 "6667b2d1aab6a00caa5aee5af8ad9f1465e567abf1c209d15727d57b3e8f6e5f"))
             rejected = d.runs(outcome="rejected")[0]
@@ -104,7 +104,7 @@ class Runs(unittest.TestCase):
             self.assertFalse([p for p in pids if alive(p)])
             self.assertIn("wrong data", ended["reason"])
             again = d.ctl("abort", run["id"], expect=1)
-            self.assertIn("aborted", again.stderr)
+            self.assertIn("has ended", again.stderr)
 
     def test_children_survive_and_their_exit_is_kept(self):
         with Daemon(rules=rules("endless")) as d:
