@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import unittest
 
+from harness.fault import SmallDisk
 from harness.wait import wait_until
 
 TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -359,6 +360,42 @@ class ShimTest(unittest.TestCase):
         self.spec["log_bytes"] = 65536
         self.sh("head -c 65536 /dev/zero | tr '\\0' x")
         self.assertEqual(self.read("log"), "x" * 65536)
+
+    # A full disk.
+
+    def on_small_disk(self):
+        disk = SmallDisk(self.path("disk"), 1 << 20)
+        disk.__enter__()
+        self.addCleanup(disk.__exit__)
+        self.dir = self.spec["dir"] = self.path("disk")
+        for name in ("tmp", "artifacts"):
+            os.mkdir(self.path(name))
+        self.write("input.json", {"params": {}})
+        return disk
+
+    def test_result_is_kept_until_there_is_room(self):
+        disk = self.on_small_disk()
+        self.start("sh", "-c", "echo $$ > main; while [ ! -e go ]; do sleep 0.01; done; exit 7")
+        main = self.started("main")
+        disk.fill()
+        os.mkdir(self.path("go"))
+        wait_until(lambda: not lives(main), what="the step ended")
+        self.assertFalse(os.path.exists(self.path("exit.json")))
+        self.assertIsNone(self.proc.poll(), "still claimed")
+        disk.free()
+        self.assertEqual(self.record()["exit_code"], 7)
+
+    def test_no_claim_without_room(self):
+        disk = self.on_small_disk()
+        self.spec["argv"] = ["true"]
+        self.write("spec.json", self.spec)
+        disk.fill()
+        said, ours = os.pipe()
+        subprocess.run([SHIM, self.dir, str(ours)], pass_fds=[ours], timeout=30, check=True)
+        os.close(ours)
+        self.assertEqual(os.read(said, 100), b"busy No space left on device\n")
+        os.close(said)
+        self.assertEqual([x for x in os.listdir(self.dir) if "claim" in x], [])
 
     # The program itself.
 
