@@ -23,21 +23,21 @@
 #define YEARS (100ll * 365 * 86400 * 1000)
 
 static const struct option rules_rows[] = {
-	ROW("dir", OPT_STR, 0, "rules", 0, 0, NULL, rules.dir,
+	ROW("dir", OPT_STR, OPT_RESTART, "rules", 0, 0, NULL, rules.dir,
 	    "Directory of the rule files"),
-	ROW("owners", OPT_STRS, 0, "[root]", 0, 0, NULL, rules.owners,
+	ROW("owners", OPT_STRS, OPT_RESTART, "[root]", 0, 0, NULL, rules.owners,
 	    "Users whose rule files are trusted, beside the daemon's own"),
-	ROW("group", OPT_STR, 0, "\"\"", 0, 0, NULL, rules.group,
+	ROW("group", OPT_STR, OPT_RESTART, "\"\"", 0, 0, NULL, rules.group,
 	    "Group that may write rule files; empty: none"),
-	ROW("watch", OPT_BOOL, 0, "true", 0, 0, NULL, rules.watch,
+	ROW("watch", OPT_BOOL, OPT_RESTART, "true", 0, 0, NULL, rules.watch,
 	    "Reload when a file changes"),
-	ROW("settle", OPT_DURATION, 0, "2s", 0, 600000, NULL, rules.settle_ms,
+	ROW("settle", OPT_DURATION, OPT_RESTART, "2s", 0, 600000, NULL, rules.settle_ms,
 	    "Quiet time after the last change before a reload"),
 	{ 0 },
 };
 static const struct option log_rows[] = {
-	ROW("level", OPT_ENUM, 0, "info", 0, 0, "error|warn|info|debug", log.level,
-	    "What is logged"),
+	ROW("level", OPT_ENUM, OPT_RESTART, "info", 0, 0, "error|warn|info|debug",
+	    log.level, "What is logged"),
 	ROW("format", OPT_ENUM, OPT_RESTART, "auto", 0, 0, "auto|journal|logfmt",
 	    log.format, "auto: the journal where stderr is its stream, else logfmt"),
 	{ 0 },
@@ -51,9 +51,10 @@ static const struct option access_rows[] = {
 	{ 0 },
 };
 static const struct option tls_rows[] = {
-	ROW("cert", OPT_STR, 0, NULL, 0, 0, NULL, http.tls.cert,
+	ROW("cert", OPT_STR, OPT_RESTART, NULL, 0, 0, NULL, http.tls.cert,
 	    "PEM file of the certificate chain"),
-	ROW("key", OPT_SECRET, 0, NULL, 0, 0, NULL, http.tls.key, "Its private key"),
+	ROW("key", OPT_SECRET, OPT_RESTART, NULL, 0, 0, NULL, http.tls.key,
+	    "Its private key"),
 	{ 0 },
 };
 const struct option config_token_rows[] = {
@@ -212,7 +213,8 @@ static bool check_source(struct config *c, const struct config_instance *in,
 	if (!ok)
 		diag_add(d, SEV_ERROR, y->at, "%s", err.msg);
 	else
-		ok = event_format_build(common->preset, common->map, zs, c->arena, d) != NULL;
+		ok = event_format_build(common->preset, common->map, zs, c->arena,
+		    d) != NULL;
 	zones_free(zs);
 	return ok;
 }

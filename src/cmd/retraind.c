@@ -29,8 +29,8 @@ static const char usage[] =
 "  -h, --help         this text\n"
 "      --version      the version\n"
 "\n"
-"Signals: TERM, INT stop after the running turn (runs go on); HUP reloads rules,\n"
-"tokens, secrets and certificates.\n"
+"Signals: TERM, INT stop after the running turn (runs go on); HUP reloads rules and\n"
+"tokens, and names in the log what else has changed and takes a restart.\n"
 "Exit status: 0 stopped, 1 runtime or I/O error, 2 configuration, usage or schema,\n"
 "3 another retraind holds the state directory.\n";
 

@@ -79,22 +79,53 @@ static void on_int(void *arg)
 	daemon_stop(arg, 128 + SIGINT);
 }
 
+static bool same_node(const struct yaml *a, const struct yaml *b)
+{
+	g_autoptr(GString) x = g_string_new(NULL), y = g_string_new(NULL);
+
+	if (a)
+		yaml_to_json(a, x);
+	if (b)
+		yaml_to_json(b, y);
+	return g_string_equal(x, y);
+}
+
+static bool same_list(const struct option_strs *a, const struct option_strs *b)
+{
+	uint32_t i = 0;
+
+	while (i < a->n && i < b->n && str_is(a->v[i], b->v[i]))
+		i++;
+	return i == a->n && i == b->n;
+}
+
+static bool same_secret(const struct option_secret *a, const struct option_secret *b)
+{
+	return a->from == b->from && str_is(a->name, b->name);
+}
+
 static bool same(const struct option *r, const char *a, const char *b)
 {
-	const struct str *x = (const void *)(a + r->offset),
-			 *y = (const void *)(b + r->offset);
+	const void *x = a + r->offset, *y = b + r->offset;
 
 	switch (r->type) {
 	case OPT_STR:
-		return str_is(*x, *y);
+		return str_is(*(const struct str *)x, *(const struct str *)y);
+	case OPT_STRS:
+		return same_list(x, y);
+	case OPT_NODE:
+		return same_node(*(const struct yaml *const *)x,
+		    *(const struct yaml *const *)y);
+	case OPT_SECRET:
+		return same_secret(x, y);
 	case OPT_BOOL:
-		return *(const bool *)(a + r->offset) == *(const bool *)(b + r->offset);
+		return *(const bool *)x == *(const bool *)y;
 	case OPT_INT: case OPT_ENUM: case OPT_DURATION: case OPT_SIZE:
-		return *(const int64_t *)(const void *)(a + r->offset) ==
-		    *(const int64_t *)(const void *)(b + r->offset);
-	default:
-		return true;	/* nodes: told apart by the text, below */
+		return *(const int64_t *)x == *(const int64_t *)y;
+	case OPT_DOUBLE: case OPT_MAP:
+		break;		/* no option is a double; list_changes() enters maps */
 	}
+	return true;
 }
 
 static void list_changes(const struct option *rows, const char *prefix,
@@ -127,7 +158,7 @@ static void on_hup(void *arg)
 		list_changes(config_rows, "", d->config, c);
 		config_api_options(c, &o);
 		if (d->api && !api_reload(d->api, &o, &err))
-			log_error("tokens and certificates not reloaded: %s", err.msg);
+			log_error("tokens not reloaded: %s", err.msg);
 		config_free(c);
 	}
 	g_string_free(why, TRUE);
