@@ -348,6 +348,8 @@ def main():
     os.umask(0o022)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, on_signal)
+    # Also where the shell started it in the background, with SIGINT ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     demo, keep = Demo(build, a.rate), False
     try:
         seconds = demo.run()
