@@ -172,6 +172,16 @@ class Manual(unittest.TestCase):
             self.assertIn(option, text)
 
 
+class Routes(unittest.TestCase):
+    def test_the_page_and_the_code_have_the_same(self):
+        rows = re.findall(r'ROW\(\s*"([A-Z]+)",\s*(V1\s*)?"([^"]+)"', read("src/api/route.c"))
+        code = {f"{method} {'/api/v1' if v1 else ''}{path}" for method, v1, path in rows}
+        page = set(re.findall(r"`((?:GET|POST|PUT|DELETE) /[^`? ]*)", read("docs/api.md")))
+        page = {re.sub(r"^(POST /hooks)/[a-z]+$", r"\1/{name}", p) for p in page}
+        self.assertGreater(len(code), 20)
+        self.assertEqual(page, code)
+
+
 class Metrics(unittest.TestCase):
     def test_the_table_names_every_family(self):
         families = set(re.findall(r'^\tROW\("([a-z_]+)"', read("src/io/metrics.c"), re.M))
