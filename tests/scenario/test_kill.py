@@ -2,17 +2,21 @@
 
 The oracle computes from the input log alone what must have been decided; it shares no
 code with the daemon.  One partition per topic and event-time rules, so that the order
-of inputs, and with it every decision, is known.
+of inputs, and with it every decision, is known.  Meanwhile a schedule ticks through the
+kills, its steps run on through them, and the broker itself is down several times.
 """
 import json
 import os
 import random
+import re
 import sqlite3
 import threading
+import time
 import unittest
 
 from harness import Daemon, Mosquitto, broker
 
+OUTAGES = 3                 # of the broker, each with a kill inside
 KILLS = int(os.environ.get("KILLS", "100"))
 SEED = int(os.environ.get("SEED", "20261123"))
 T0 = 1772336400000          # 2026-03-01T03:40:00Z
@@ -37,11 +41,21 @@ rules:
       v: {value: data.value, tumbling: %dms}
     when: v.avg > 50.0
     run: {pipeline: noop, params: {n: -2}}
+  - name: tick
+    schedule: {every: 1s, catch_up: all}
+    run: {pipeline: noop, params: {n: -4}}
+  - name: ended
+    description: our own events, each once too
+    on: {type: retraind.run.*}
+    mode: observe
+    run: noop
 pipelines:
   - name: noop
     params: {n: {type: int, default: 0}}
     steps:
-      - {name: code, command: [sh, -c, "exit $(($${RETRAIN_PARAM_N#-} %% 2))"]}
+      # Long enough for a kill to come while it runs.
+      - {name: code, command: [sh, -c,
+          "sleep 0.3; exit $(($${RETRAIN_PARAM_N#-} %% 2))"]}
 """ % (TENTH, WINDOW_MS)
 
 
@@ -84,11 +98,10 @@ def rising_edges(log):
 
 
 class KillLoop(unittest.TestCase):
-    def database(self, d):
-        return sqlite3.connect(f"file:{d.database}?mode=ro", uri=True)
+    """What both brokers have in common; `connect` makes the broker and the source."""
 
     def rows(self, d, sql, *args):
-        db = self.database(d)
+        db = sqlite3.connect(f"file:{d.database}?mode=ro", uri=True)
         try:
             return db.execute(sql, args).fetchall()
         finally:
@@ -97,74 +110,135 @@ class KillLoop(unittest.TestCase):
     def decided(self, d):
         return self.rows(d, "SELECT count(*) FROM decision WHERE rule='every'")[0][0]
 
-    def run_loop(self, d, send, log):
-        """`send(part)` hands a slice of the log to the broker; kills fall between and
-        inside the deliveries of slices of random size."""
+    def wait_decided(self, d, count, what, seconds=60):
+        d.wait(lambda: self.decided(d) >= count, what, seconds)
+
+    def plain_kill(self, d, send, part, rng):
+        """A kill somewhere in what there is to do: before, within or after."""
+        sender = threading.Thread(target=send, args=(part,))
+        at = self.decided(d) + rng.randrange(0, len(part) + 1)
+        sender.start()
+        self.wait_decided(d, at, "part of a slice is decided")
+        d.kill9()
+        if rng.random() < 0.5:
+            sender.join()           # the broker has it all, the daemon is down
+            d.start()
+        else:
+            d.start()
+            sender.join()
+
+    def outage(self, d, broker_, send, part, rng):
+        """The broker goes in the middle of a slice and comes back after the daemon."""
+        cut = rng.randrange(0, len(part) + 1)
+        if cut:
+            send(part[:cut])
+        broker_.down()
+        d.kill9()
+        d.start()                   # it starts, and is ready, without its broker
+        broker_.up()
+        if part[cut:]:
+            send(part[cut:])
+
+    def run_loop(self, d, broker_, send, log):
+        """`send(part)` hands a slice of the log to the broker; slices differ in size."""
         rng = random.Random(SEED + 1)
         cuts = sorted(rng.sample(range(1, len(log)), KILLS - 1))
         slices = [log[a:b] for a, b in zip([0, *cuts], [*cuts, len(log)])]
-        for part in slices:
-            sender = threading.Thread(target=send, args=(part,))
-            before = self.decided(d)
-            sender.start()
-            # Somewhere in the middle of what it has to do: before, within, after.
-            at = before + rng.randrange(0, len(part) + 1)
-            d.wait(lambda at=at: self.decided(d) >= at, "part of a slice is decided", 60)
-            d.kill9()
-            if rng.random() < 0.5:
-                sender.join()       # the broker has it all, the daemon is down
-                d.start()
+        outages = {(i + 1) * KILLS // (OUTAGES + 1) for i in range(OUTAGES)}
+        for i, part in enumerate(slices):
+            if i in outages:
+                self.outage(d, broker_, send, part, rng)
             else:
-                d.start()
-                sender.join()
-        d.wait(lambda: self.decided(d) >= len(log), "every event is decided", 120)
+                self.plain_kill(d, send, part, rng)
+        self.wait_decided(d, len(log), "every event is decided", 120)
 
-    def check(self, d, log):
+    def check_events(self, d, log):
         seen = self.rows(d, "SELECT event, count(*) FROM decision WHERE rule='every'"
                             " GROUP BY event")
-        self.assertEqual({e: 1 for e in (f"e{n}" for n, _, _ in log)}, dict(seen))
+        self.assertEqual({f"e{n}": 1 for n, _, _ in log}, dict(seen))
         due = [n for n, _, _ in log if n % TENTH == 0]
         runs = [json.loads(p)["n"] for p, in self.rows(
             d, "SELECT params FROM run WHERE rule='tenth' ORDER BY id")]
-        self.assertEqual(due, sorted(runs))
+        self.assertEqual(due, runs)
         level = self.rows(d, "SELECT outcome, count(*) FROM decision WHERE rule='level'"
                              " GROUP BY outcome")
         self.assertEqual({"fired": rising_edges(log)}, dict(level))
-        # Children survived, were started once, and their exit codes are kept.
-        total = len(due) + rising_edges(log)
-        d.wait(lambda: self.rows(d, "SELECT count(*) FROM run WHERE state IN"
-                                    " ('completed','failed')")[0][0] == total,
-               "every run has ended", 120)
-        for params, state, code, attempts in self.rows(
-                d, "SELECT r.params, r.state, a.exit_code, (SELECT count(*) FROM attempt x"
-                   " WHERE x.run=r.id) FROM run r JOIN attempt a ON a.run=r.id"):
+        return len(due) + rising_edges(log)
+
+    def check_schedule(self, d, began, ended):
+        """Every whole second between the two, once: as row, as decision, as run."""
+        due = [t for t, in self.rows(
+            d, "SELECT due_ms FROM due JOIN rule ON rule.id=due.rule"
+               " WHERE rule.name='tick' ORDER BY due_ms")]
+        first, last = -(-began // 1000), ended // 1000
+        self.assertLessEqual(due[0], first * 1000, "ticks from the first start on")
+        self.assertGreaterEqual(due[-1], last * 1000)
+        self.assertEqual(list(range(due[0], due[-1] + 1, 1000)), due)
+        self.assertEqual(
+            [(t, "fired", 1) for t in due],
+            self.rows(d, "SELECT due_ms, outcome, count FROM decision WHERE rule='tick'"
+                         " ORDER BY due_ms"))
+        runs = self.rows(d, "SELECT count(*), count(DISTINCT decision) FROM run"
+                            " WHERE rule='tick'")
+        self.assertEqual([(len(due), len(due))], runs)
+        return len(due)
+
+    def check_children(self, d, total):
+        """They survived, were started once, and their exit codes are kept."""
+        found = self.rows(
+            d, "SELECT r.params, r.state, a.exit_code, (SELECT count(*) FROM attempt x"
+               " WHERE x.run=r.id) FROM run r JOIN attempt a ON a.run=r.id")
+        self.assertEqual(total, len(found))
+        for params, state, code, attempts in found:
             want = abs(json.loads(params)["n"]) % 2
             self.assertEqual((want, "failed" if want else "completed", 1),
                              (code, state, attempts))
+        recovered = re.findall(r"recovered (\d+) runs: (\d+) attached, (\d+) ended,"
+                               r" (\d+) lost", d.log())
+        self.assertGreater(sum(int(x[1]) for x in recovered), KILLS // 10,
+                           "kills came while steps ran")
+        self.assertEqual(0, sum(int(x[3]) for x in recovered), "no run is lost")
+
+    def check_own_events(self, d, total):
+        """Created, started and ended: three events of each run, decided once each."""
+        d.wait(lambda: self.rows(d, "SELECT count(*) FROM decision WHERE rule='ended'")
+               [0][0] >= 3 * total, "all events of runs are decided", 60)
+        self.assertEqual([(3 * total, 3 * total)], self.rows(
+            d, "SELECT count(*), count(DISTINCT event) FROM decision WHERE rule='ended'"))
+
+    def whole(self, d, broker_, send):
+        log, began = feed(KILLS * 20, SEED), int(time.time() * 1000)
+        self.run_loop(d, broker_, send, log)
+        ended = int(time.time() * 1000)
+        d.wait(lambda: self.rows(d, "SELECT max(due_ms) FROM due")[0][0] >= ended - 1000,
+               "the last tick")
+        d.ctl("pause", "tick")      # no further due times
+        d.wait(lambda: not self.rows(d, "SELECT 1 FROM run WHERE finished IS NULL"),
+               "every run has ended", 120)
+        total = self.check_events(d, log)
+        total += self.check_schedule(d, began, ended)
+        self.check_children(d, total)
+        self.check_own_events(d, total)
 
 
 class MqttKills(KillLoop):
     def test_every_event_once_over_mqtt(self):
-        log = feed(KILLS * 20, SEED)
         with Mosquitto() as m, Daemon(rules={"load.yaml": RULES}, sources=[
                 {"name": "sensors", "kind": "mqtt", "url": m.url, "topics": ["load"]}]) as d:
             d.wait(lambda: any(s["connected"] for s in d.ctl_json("get", "sources")
                                if s["name"] == "sensors"), "mqtt is up")
-            self.run_loop(d, lambda part: m.publish_lines(
-                "load", [structured(*e) for e in part]), log)
-            self.check(d, log)
+            self.whole(d, m, lambda part: m.publish_lines(
+                "load", [structured(*e) for e in part]))
 
 
 class KafkaKills(KillLoop):
     def test_every_event_once_over_kafka(self):
-        log = feed(KILLS * 20, SEED)
         with broker({"load": 1}) as k, Daemon(rules={"load.yaml": RULES}, sources=[
                 {"name": "events", "kind": "kafka", "brokers": [k.bootstrap],
                  "topics": ["load"], "start": "begin"}]) as d:
             print(f"# broker: {'Apache Kafka' if k.real else 'mock cluster'}", flush=True)
-            self.run_loop(d, lambda part: k.produce(
-                "load", [structured(*e) for e in part], partition=0), log)
-            self.check(d, log)
+            self.whole(d, k, lambda part: k.produce(
+                "load", [structured(*e) for e in part], partition=0))
 
 
 if __name__ == "__main__":
