@@ -117,6 +117,15 @@ class Generated(unittest.TestCase):
                     self.assertEqual(f.read(), read(path), "run make docs")
 
 
+class Later(unittest.TestCase):
+    def test_the_guide_lists_every_key_that_is_not_available(self):
+        later = set(re.findall(r"^\| `([a-z_.]+)` .*\(not available in this version\) \|$",
+                               read("docs/rules-reference.md"), re.M))
+        guide = read("docs/rules.md").partition("## Not in this version")[2]
+        self.assertGreater(len(later), 20)
+        self.assertEqual(later - set(re.findall(r"`([a-z_.]+)`", guide)), set())
+
+
 class Configuration(unittest.TestCase):
     def check(self, text):
         with tempfile.TemporaryDirectory() as d:
