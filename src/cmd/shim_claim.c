@@ -75,6 +75,16 @@ static bool sync_dirs(int dir)
 	return ok;
 }
 
+/* A claim that may not survive is none; nothing was begun under it. */
+static bool take_back(int dir)
+{
+	int saved = errno;
+
+	unlinkat(dir, "claim", 0);
+	errno = saved;
+	return false;
+}
+
 /* A temporary file is locked and filled, then linked: link() makes it exclusive. */
 bool claim_make(struct shim *s)
 {
@@ -94,7 +104,7 @@ bool claim_make(struct shim *s)
 	unlinkat(s->dir, temp, 0);
 	g_string_free(text, TRUE);
 	errno = saved;
-	return ok && sync_dirs(s->dir);
+	return ok && (sync_dirs(s->dir) || take_back(s->dir));
 }
 
 /* As text within the record: numbers stay as the step wrote them. */
@@ -130,6 +140,7 @@ static GString *record_text(const struct shim *s)
 	add_json(out, "outputs", s->outputs);
 	add_json(out, "metrics", s->metrics);
 	add_json(out, "artifacts", s->artifacts);
+	add_json(out, "code", s->code);
 	json_close(out, '}');
 	return out;
 }
@@ -151,13 +162,14 @@ static bool record_try(const struct shim *s, const GString *text)
 }
 
 /* While the disk is full the claim stays locked, so the step is still running to
- * everyone who asks: true, and better than a lost result. */
+ * everyone who asks: better than a lost result.  A step that removed its directory has
+ * thrown its result away. */
 void record_write(const struct shim *s)
 {
 	const struct timespec second = { .tv_sec = 1 };
 	GString *text = record_text(s);
 
-	while (!record_try(s, text))
+	while (!record_try(s, text) && errno != ENOENT)
 		nanosleep(&second, NULL);
 	g_string_free(text, TRUE);
 }

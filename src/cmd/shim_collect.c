@@ -210,8 +210,12 @@ static void collect_artifacts(struct shim *s)
 	g_ptr_array_free(w.found, TRUE);
 }
 
+/* Who was told to stop need not have finished its files, and hashing takes time that
+ * a container does not give. */
 void collect(struct shim *s)
 {
+	if (strcmp(s->state, "completed") != 0 && strcmp(s->state, "failed") != 0)
+		return;
 	s->outputs = read_result(s, "outputs.json");
 	s->metrics = read_result(s, "metrics.json");
 	collect_artifacts(s);

@@ -16,10 +16,12 @@
 
 #include "cmd/shim.h"
 
+#define KILL_ROUNDS 8
+
 struct proc {
 	pid_t		 pid, parent;
 	int64_t		 start;
-	bool		 ours;
+	bool		 ours, zombie;
 };
 
 /* "PID (NAME) STATE PPID ...", start time is field 22. */
@@ -39,7 +41,7 @@ static bool proc_read(pid_t pid, struct proc *ret)
 	p = strrchr(text, ')');
 	if (!p || strlen(p) < 4)
 		return false;
-	*ret = (struct proc){ .pid = pid };
+	*ret = (struct proc){ .pid = pid, .zombie = p[2] == 'Z' };
 	ret->parent = (pid_t)g_ascii_strtoll(p + 4, &p, 10);
 	for (int field = 4; p && field < 22; field++)
 		p = strchr(p + 1, ' ');
@@ -109,22 +111,36 @@ static void cgroup_kill(const struct shim *s)
 	g_free(path);
 }
 
-void tree_signal(const struct shim *s, int signo)
+/* How many were signalled. */
+static unsigned signal_once(int signo)
 {
 	GArray *all = proc_list();
 	GHashTable *ours = g_hash_table_new(NULL, NULL);
+	unsigned n = 0;
 
 	mark_ours(all, ours);
 	for (unsigned i = 0; i < all->len; i++) {
 		const struct proc *p = &g_array_index(all, struct proc, i);
 
-		if (p->ours)
+		if (p->ours && !p->zombie) {
 			proc_signal(p, signo);
+			n++;
+		}
 	}
-	if (signo == SIGKILL)
-		cgroup_kill(s);
 	g_hash_table_destroy(ours);
 	g_array_free(all, TRUE);
+	return n;
+}
+
+/* KILL is sent in rounds, for what forks meanwhile is found by the next. */
+void tree_signal(const struct shim *s, int signo)
+{
+	int rounds = signo == SIGKILL ? KILL_ROUNDS : 1;
+
+	if (signo == SIGKILL)
+		cgroup_kill(s);
+	while (rounds-- > 0 && signal_once(signo) > 0)
+		;
 }
 
 bool cgroup_make(struct shim *s)

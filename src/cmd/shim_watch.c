@@ -23,7 +23,7 @@
 
 #define LEFTOVERS_MS 5000
 #define INTERRUPT_MS 4000	/* a container gives little time */
-#define KILL_AGAIN_MS 20
+#define KILL_AGAIN_MS 20	/* then twice as long each time, up to a second */
 #define DRAIN_MAX 64		/* reads of 64 KiB: more than a pipe can hold */
 #define FOREVER INT64_MAX
 
@@ -33,6 +33,7 @@ struct watch {
 	struct shim	*s;
 	enum phase	 phase;
 	int64_t		 due;		/* of the phase, monotonic ms */
+	int64_t		 again;		/* KILLING: until the next KILL */
 	int		 signals, out, err;
 	char		 failure[500];	/* what the child said before exec */
 	size_t		 failure_n;
@@ -54,6 +55,7 @@ static bool has_abort_file(const struct shim *s)
 	return faccessat(s->dir, "abort", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+/* The last child may go between two KILLs: reap() sees that by SIGCHLD. */
 static void enter(struct watch *w, enum phase phase, int64_t after_ms)
 {
 	w->phase = phase;
@@ -138,8 +140,10 @@ static void on_failure(struct watch *w)
 
 static void on_due(struct watch *w)
 {
-	if (w->phase != RUNNING && w->due <= mono_ms())
-		enter(w, KILLING, KILL_AGAIN_MS);
+	if (w->phase == RUNNING || w->due > mono_ms())
+		return;
+	w->again = w->phase == KILLING ? MIN(2 * w->again, 1000) : KILL_AGAIN_MS;
+	enter(w, KILLING, w->again);
 }
 
 static void step(struct watch *w)

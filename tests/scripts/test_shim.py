@@ -223,6 +223,14 @@ class ShimTest(unittest.TestCase):
             for name in ("claim", "exit.json"):
                 os.unlink(self.path(name))
 
+    def test_step_that_removes_its_directory_ends(self):
+        self.start("sh", "-c", "cd /; rm -rf $RETRAIN_DIR")
+        self.assertEqual(self.proc.wait(60), 0)
+        self.assertFalse(os.path.exists(self.dir))
+
+    def test_step_that_empties_its_directory_keeps_its_exit(self):
+        self.assertEqual(self.sh("cd /; rm -rf $RETRAIN_DIR/*; exit 9")["exit_code"], 9)
+
     # Killing.
 
     ESCAPE = ("(setsid sh -c 'echo $$ > escaped; trap : TERM;"
@@ -250,6 +258,18 @@ class ShimTest(unittest.TestCase):
         self.proc.terminate()
         self.assertEqual(self.record()["state"], "aborted")
         self.assertFalse([p for p in pids if lives(p)])
+
+    def test_abort_ends_what_keeps_forking(self):
+        self.write("fork.sh", "trap : TERM\necho x >> count\n(sh fork.sh &)\n")
+        self.start("sh", "-c", "trap : TERM; echo $$ > main; sh fork.sh;"
+                   "while :; do sleep 0.01; done")
+        wait_until(lambda: os.path.exists(self.path("count"))
+                   and len(self.read("count")) > 50, what="it forks")
+        self.write("abort", "")
+        self.proc.terminate()
+        self.assertEqual(self.record()["state"], "aborted")
+        count = self.read("count")
+        self.assertEqual(self.read("count"), count)
 
     def test_abort_leaves_time_to_clean_up(self):
         self.spec["grace_ms"] = 30000
