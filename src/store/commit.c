@@ -82,17 +82,29 @@ static int write_all(struct store *s, struct cells *c)
 	return step_done(s->st[ST_COMMIT]);
 }
 
+/* No space, or no quota: SQLite says FULL for the first only, and for neither where it
+ * is the log's index that can't grow.  A failed fsync is never taken for that. */
+static bool is_full(struct store *s, int rc)
+{
+	int sys = sqlite3_system_errno(s->db);
+
+	if ((rc & 0xff) == SQLITE_FULL)
+		return true;
+	return (rc == SQLITE_IOERR_WRITE || rc == SQLITE_IOERR_SHMSIZE ||
+	    rc == SQLITE_IOERR_TRUNCATE) && (sys == ENOSPC || sys == EDQUOT);
+}
+
 static enum store_result failed(struct store *s, int rc, int64_t journal_bytes,
 				struct err *err)
 {
-	int primary = rc & 0xff;
+	bool full = is_full(s, rc);
 
-	err_set(err, primary == SQLITE_FULL ? ERR_FULL : ERR_IO, "commit: %s (%s)",
-	    sqlite3_errmsg(s->db), sqlite3_errstr(rc));
+	err_set(err, full ? ERR_FULL : ERR_IO, "commit: %s (%s)", sqlite3_errmsg(s->db),
+	    sqlite3_errstr(rc));
 	if (!sqlite3_get_autocommit(s->db))
 		step_done(s->st[ST_ROLLBACK]);
 	s->journal_bytes = journal_bytes;
-	if (primary == SQLITE_FULL) {
+	if (full) {
 		give_up_reserve(s);
 		return STORE_FULL;
 	}
@@ -111,6 +123,7 @@ enum store_result store_commit(struct store *s, struct cells *c, struct committe
 	if (rc != SQLITE_OK)
 		return failed(s, rc, journal_bytes, err);
 	state_written(s);
+	rows_written(s);
 	cells_clean(c);
 	if (s->buf.fx.outbox_n)
 		s->outbox_last = s->buf.fx.outbox[s->buf.fx.outbox_n - 1].id;

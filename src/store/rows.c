@@ -255,10 +255,12 @@ static int write_sources(struct store *s)
 	gpointer name, id;
 	int rc = SQLITE_OK;
 
-	if (!s->buf.pos_n && !s->buf.seen_n)
+	if (g_hash_table_size(s->sources) == s->sources_stored)
 		return SQLITE_OK;
-	g_hash_table_iter_init(&it, s->sources);
+	g_hash_table_iter_init(&it, s->sources);	/* the order does not matter */
 	while (rc == SQLITE_OK && g_hash_table_iter_next(&it, &name, &id)) {
+		if ((uint32_t)GPOINTER_TO_INT(id) <= s->sources_stored)
+			continue;
 		sqlite3_bind_int(s->st[ST_SOURCE], 1, GPOINTER_TO_INT(id));
 		bind_name(s->st[ST_SOURCE], 2, name);
 		rc = step_done(s->st[ST_SOURCE]);
@@ -295,53 +297,99 @@ int rows_write(struct store *s)
 	return rc;
 }
 
+/* By age and by number of rows; the counts become true when the commit is done. */
 static int trim_seen(struct store *s, int64_t tick)
 {
+	int64_t max = s->opt.seen_rows ? s->opt.seen_rows : SEEN_ROWS_MAX;
+	sqlite3_stmt *st = s->st[ST_SEEN_TRIM];
 	int rc = SQLITE_OK;
-	GHashTableIter it;
-	gpointer name, id;
 
-	g_hash_table_iter_init(&it, s->sources);
-	while (rc == SQLITE_OK && g_hash_table_iter_next(&it, &name, &id)) {
-		sqlite3_bind_int(s->st[ST_SEEN_TRIM], 1, GPOINTER_TO_INT(id));
-		sqlite3_bind_int64(s->st[ST_SEEN_TRIM], 2, tick - SEEN_KEEP_MS);
-		sqlite3_bind_int(s->st[ST_SEEN_TRIM], 3, TRIM_ROWS);
-		rc = step_done(s->st[ST_SEEN_TRIM]);
+	g_array_set_size(s->seen_counts, g_hash_table_size(s->sources) + 1);
+	for (uint32_t id = 1; id < s->seen_counts->len && rc == SQLITE_OK; id++) {
+		struct seen_count *c =
+		    &g_array_index(s->seen_counts, struct seen_count, id);
+		c->staged = c->rows;
+		for (uint32_t i = 0; i < s->buf.seen_n; i++)
+			c->staged += s->buf.seen[i].source == id;
+		sqlite3_bind_int64(st, 1, id);
+		sqlite3_bind_int64(st, 2, c->staged > max ? INT64_MAX : tick - SEEN_KEEP_MS);
+		sqlite3_bind_int64(st, 3, c->staged > max ? MIN(c->staged - max, TRIM_ROWS) :
+		    TRIM_ROWS);
+		rc = step_done(st);
+		c->staged -= sqlite3_changes(s->db);
 	}
 	return rc;
+}
+
+static int trim_journal(struct store *s, int64_t wall)
+{
+	sqlite3_stmt *st = s->st[ST_JOURNAL_TRIM];
+	int rc;
+
+	sqlite3_bind_int64(st, 1, wall - s->opt.keep_ms);
+	sqlite3_bind_int(st, 2, s->journal_bytes > s->opt.keep_bytes);
+	rc = sqlite3_step(st);
+	if (rc == SQLITE_ROW) {
+		s->journal_bytes -= sqlite3_column_int64(st, 0);
+		rc = sqlite3_step(st);
+	}
+	sqlite3_reset(st);
+	if (rc != SQLITE_DONE)
+		return rc;
+	/* headers of turns that no journal row speaks of any more */
+	sqlite3_bind_int64(s->st[ST_TURN_TRIM], 1, TRIM_ROWS + s->buf.turns_n);
+	return step_done(s->st[ST_TURN_TRIM]);
+}
+
+static int trim_outbox(struct store *s, int64_t wall)
+{
+	const struct effects *fx = &s->buf.fx;
+	sqlite3_stmt *st = s->st[ST_OUTBOX_TRIM];
+
+	sqlite3_bind_int64(st, 1, (int64_t)s->run_read);
+	sqlite3_bind_int64(st, 2, wall - s->opt.keep_ms);
+	sqlite3_bind_int64(st, 3, TRIM_ROWS + fx->outbox_n);
+	sqlite3_bind_int64(st, 4, (int64_t)fx->outbox[fx->outbox_n - 1].id -
+	    OUTBOX_ROWS_MAX);
+	return step_done(st);
 }
 
 /* Old rows, a bounded number per commit, so that no turn pays for a whole day. */
 int rows_trim(struct store *s, const struct turn_head *last)
 {
-	sqlite3_stmt *st = s->st[ST_JOURNAL_TRIM];
+	const struct effects *fx = &s->buf.fx;
+	sqlite3_stmt *st;
 	int rc = SQLITE_OK;
 
-	if (s->buf.frames->len) {
-		sqlite3_bind_int64(st, 1, last->wall_ms - s->opt.keep_ms);
-		sqlite3_bind_int(st, 2, s->journal_bytes > s->opt.keep_bytes);
-		rc = sqlite3_step(st);
-		if (rc == SQLITE_ROW) {
-			s->journal_bytes -= sqlite3_column_int64(st, 0);
-			rc = sqlite3_step(st);
-		}
-		sqlite3_reset(st);
-		rc = rc == SQLITE_DONE ? SQLITE_OK : rc;
-	}
+	if (s->buf.frames->len)
+		rc = trim_journal(s, last->wall_ms);
 	if (rc == SQLITE_OK && s->buf.seen_n)
 		rc = trim_seen(s, last->tick_ms);
-	if (rc == SQLITE_OK && s->buf.fx.decided.decisions_n) {
-		sqlite3_bind_int64(s->st[ST_DECISION_TRIM], 1,
-		    last->wall_ms - s->opt.keep_decisions_ms);
-		sqlite3_bind_int(s->st[ST_DECISION_TRIM], 2, TRIM_ROWS);
-		rc = step_done(s->st[ST_DECISION_TRIM]);
+	if (rc == SQLITE_OK && fx->decided.decisions_n) {
+		st = s->st[ST_DECISION_TRIM];
+		sqlite3_bind_int64(st, 1, last->wall_ms - s->opt.keep_decisions_ms);
+		sqlite3_bind_int64(st, 2, TRIM_ROWS + fx->decided.decisions_n);
+		rc = step_done(st);
 	}
-	if (rc == SQLITE_OK && s->buf.fx.outbox_n) {
-		sqlite3_bind_int64(s->st[ST_OUTBOX_TRIM], 1, (int64_t)s->run_read);
-		sqlite3_bind_int64(s->st[ST_OUTBOX_TRIM], 2,
-				   last->wall_ms - s->opt.keep_ms);
-		sqlite3_bind_int(s->st[ST_OUTBOX_TRIM], 3, TRIM_ROWS);
-		rc = step_done(s->st[ST_OUTBOX_TRIM]);
+	if (rc == SQLITE_OK && s->buf.quarantine_n) {
+		st = s->st[ST_QUARANTINE_TRIM];
+		sqlite3_bind_int64(st, 1, last->wall_ms - s->opt.keep_ms);
+		sqlite3_bind_int64(st, 2, TRIM_ROWS + s->buf.quarantine_n);
+		sqlite3_bind_int64(st, 3, QUARANTINE_ROWS_MAX);
+		rc = step_done(st);
 	}
+	if (rc == SQLITE_OK && fx->outbox_n)
+		rc = trim_outbox(s, last->wall_ms);
 	return rc;
+}
+
+void rows_written(struct store *s)
+{
+	s->sources_stored = g_hash_table_size(s->sources);
+	if (s->buf.seen_n)
+		for (uint32_t id = 1; id < s->seen_counts->len; id++) {
+			struct seen_count *c =
+			    &g_array_index(s->seen_counts, struct seen_count, id);
+			c->rows = c->staged;
+		}
 }

@@ -58,8 +58,9 @@ static const char *const sql[ST_MAX] = {
 	[ST_OUTBOX] = "INSERT INTO outbox VALUES(?1,?2,?3,?4,?5,?6)",
 	[ST_OUTBOX_GET] = "SELECT id,type,subject,json,depth FROM outbox WHERE id>?1"
 			  " ORDER BY id LIMIT ?2",
-	[ST_OUTBOX_TRIM] = "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox"
-			   " WHERE id<=?1 AND time<?2 ORDER BY id LIMIT ?3)",
+	[ST_OUTBOX_TRIM] = "DELETE FROM outbox WHERE id IN (SELECT id FROM"
+			   " (SELECT id,time FROM outbox WHERE id<=?1 ORDER BY id"
+			   " LIMIT ?3) WHERE time<?2 OR id<=?4)",
 	[ST_QUARANTINE] =
 	    "INSERT INTO quarantine(time,source,part,position,reason,why,bytes,head)"
 	    " VALUES(?1,?2,?3,?4,?5,?6,?7,?8)",
@@ -70,8 +71,17 @@ static const char *const sql[ST_MAX] = {
 	[ST_JOURNAL_TRIM] =
 	    "DELETE FROM journal WHERE turn0=(SELECT min(turn0) FROM journal)"
 	    " AND (wall<?1 OR ?2) RETURNING length(zblob)",
-	[ST_DECISION_TRIM] = "DELETE FROM decision WHERE id IN (SELECT id FROM decision"
-			     " WHERE time<?1 ORDER BY id LIMIT ?2)",
+	/* The inner limit: only the oldest rows are looked at. */
+	[ST_TURN_TRIM] = "DELETE FROM turn WHERE id IN (SELECT id FROM turn"
+			 " WHERE id<(SELECT min(turn0) FROM journal)"
+			 " ORDER BY id LIMIT ?1)",
+	[ST_DECISION_TRIM] = "DELETE FROM decision WHERE id IN (SELECT id FROM"
+			     " (SELECT id,time FROM decision ORDER BY id LIMIT ?2)"
+			     " WHERE time<?1)",
+	[ST_QUARANTINE_TRIM] =
+	    "DELETE FROM quarantine WHERE id IN (SELECT id FROM"
+	    " (SELECT id,time FROM quarantine ORDER BY id LIMIT ?2)"
+	    " WHERE time<?1 OR id<=(SELECT max(id) FROM quarantine)-?3)",
 	[ST_META] = "INSERT INTO meta VALUES(?1,?2)"
 		    " ON CONFLICT DO UPDATE SET value=excluded.value",
 };

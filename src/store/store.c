@@ -227,6 +227,17 @@ static void read_marks(struct store *s)
 				    g_strdup((const char *)sqlite3_column_text(st, 1)),
 				    GINT_TO_POINTER(sqlite3_column_int(st, 0)));
 	sqlite3_finalize(st);
+	s->sources_stored = g_hash_table_size(s->sources);
+	g_array_set_size(s->seen_counts, s->sources_stored + 1);
+	sqlite3_prepare_v2(s->db, "SELECT source,count(*) FROM seen GROUP BY source", -1,
+			   &st, NULL);
+	while (sqlite3_step(st) == SQLITE_ROW) {
+		uint32_t id = (uint32_t)sqlite3_column_int(st, 0);
+		if (id < s->seen_counts->len)
+			g_array_index(s->seen_counts, struct seen_count, id).rows =
+			    sqlite3_column_int64(st, 1);
+	}
+	sqlite3_finalize(st);
 }
 
 struct store *store_open(const char *dir, const struct store_options *opt,
@@ -240,6 +251,7 @@ struct store *store_open(const char *dir, const struct store_options *opt,
 	s->lock_fd = s->reserve_fd = -1;
 	s->sources = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	s->deltas = g_array_new(FALSE, TRUE, sizeof(struct delta_ref));
+	s->seen_counts = g_array_new(FALSE, TRUE, sizeof(struct seen_count));
 	s->scratch = g_byte_array_new();
 	buffer_init(s);
 	if (g_mkdir_with_parents(dir, 0700) < 0)
@@ -271,6 +283,7 @@ void store_close(struct store *s)
 	arena_free(s->buf.arena);
 	g_hash_table_destroy(s->sources);
 	g_array_free(s->deltas, TRUE);
+	g_array_free(s->seen_counts, TRUE);
 	g_byte_array_free(s->scratch, TRUE);
 	g_free(s->dir);
 	g_free(s->path);

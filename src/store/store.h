@@ -25,6 +25,7 @@ struct store_options {
 	int64_t		 keep_ms, keep_bytes;	/* journal */
 	int64_t		 keep_decisions_ms;
 	int64_t		 reserve_bytes;		/* the reserve file */
+	int64_t		 seen_rows;		/* of one source; 0: 2,000,000 */
 	bool		 force;			/* unsafe file systems are let through */
 };
 struct turn_head {

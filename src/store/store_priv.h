@@ -11,7 +11,9 @@
 #define WAL_START (4 * 1024 * 1024)	/* above: a checkpoint pass begins */
 #define SEEN_KEEP_MS (7ll * 86400 * 1000)
 #define SEEN_ROWS_MAX 2000000
-#define TRIM_ROWS 500			/* rows of one kind removed per commit, at most */
+#define TRIM_ROWS 500	/* rows of one kind removed per commit, or as many as it adds */
+#define QUARANTINE_ROWS_MAX 100000
+#define OUTBOX_ROWS_MAX 1000000
 
 /* One prepared statement each.  ORDER statements in statement.c */
 enum stmt_id {
@@ -19,7 +21,8 @@ enum stmt_id {
 	ST_DELTA_DROP, ST_SEEN, ST_SEEN_GET, ST_SEEN_TRIM, ST_RULE, ST_PIPELINE,
 	ST_PIPELINE_DROP, ST_RULESET, ST_DUE, ST_DECISION, ST_RUN, ST_STEP, ST_ATTEMPT,
 	ST_MODEL, ST_OUTBOX, ST_OUTBOX_GET, ST_OUTBOX_TRIM, ST_QUARANTINE, ST_AUDIT,
-	ST_AUDIT_GET, ST_SOURCE, ST_JOURNAL_TRIM, ST_DECISION_TRIM, ST_META, ST_MAX,
+	ST_AUDIT_GET, ST_SOURCE, ST_JOURNAL_TRIM, ST_TURN_TRIM, ST_DECISION_TRIM,
+	ST_QUARANTINE_TRIM, ST_META, ST_MAX,
 };
 struct put_pos { uint32_t source; struct str part, position; };
 struct put_seen { uint32_t source; uint8_t h16[16]; int64_t tick; uint64_t seq; };
@@ -47,6 +50,7 @@ struct buffer {			/* the open commit; all in `arena` */
 	GByteArray	*frames;	/* the journal's, uncompressed */
 	GHashTable	*seen_set;	/* h16 -> struct put_seen * (into the arena) */
 };
+struct seen_count { int64_t rows, staged; };	/* staged becomes rows, as roll does */
 struct delta_ref { uint64_t turn; uint64_t bytes; };
 struct roll {
 	uint32_t	 next;		/* shard to be rewritten next */
@@ -64,6 +68,8 @@ struct store {
 	int		 lock_fd, reserve_fd;
 	struct buffer	 buf;
 	GHashTable	*sources;	/* name -> id */
+	uint32_t	 sources_stored;	/* ids up to this one are in the table */
+	GArray		*seen_counts;	/* struct seen_count, by source id */
 	uint64_t	 commit;	/* number of the last one */
 	uint64_t outbox_last, run_read; /* outbox: newest row; read by the run source */
 	/* rolling rewrite of base shards */
@@ -95,6 +101,7 @@ void state_written(struct store *);	/* the commit is done */
 /* rows.c: every projection of the buffer. */
 int rows_write(struct store *);
 int rows_trim(struct store *, const struct turn_head *last);
+void rows_written(struct store *);	/* the commit is done */
 /* journal.c */
 int journal_write(struct store *);
 /* checkpoint.c */

@@ -29,7 +29,7 @@ struct fixture {
 	uint64_t	 turn;
 };
 
-static const struct store_options options = { .keep_ms = 86400000, .keep_bytes = 1 << 30,
+static struct store_options options = { .keep_ms = 86400000, .keep_bytes = 1 << 30,
 	.keep_decisions_ms = 86400000 };
 
 static void open_it(struct fixture *f)
@@ -186,6 +186,92 @@ static void seen_is_found_before_and_after_its_commit(void **state)
 	assert_false(store_has_seen(f->store, STR("m"), b, &seq));
 }
 
+static int64_t number(struct fixture *f, const char *sql)
+{
+	sqlite3 *db;
+	sqlite3_stmt *st = NULL;
+	int64_t n;
+
+	assert_int_equal(sqlite3_open(store_path(f->store), &db), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &st, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+	n = sqlite3_column_int64(st, 0);
+	sqlite3_finalize(st);
+	sqlite3_close(db);
+	return n;
+}
+
+/* Bounded by rows for each source by itself, oldest first, also after a restart. */
+static void seen_keeps_the_newest_rows_of_each_source(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t h[16] = { 0 };
+	uint64_t seq;
+
+	store_close(f->store);
+	f->store = NULL;
+	options.seen_rows = 10;
+	cells_free(f->cells);
+	open_it(f);
+	for (uint8_t i = 0; i < 30; i++) {
+		turn(f);
+		h[0] = i, h[1] = 1;
+		store_put_seen(f->store, STR("m"), h, i, i);
+		h[1] = 2;
+		if (i < 5)
+			store_put_seen(f->store, STR("h"), h, i, i);
+		commit(f);
+		if (i == 15)
+			again(f);
+	}
+	options.seen_rows = 0;
+	assert_int_equal(number(f, "SELECT count(*) FROM seen"), 15);
+	h[0] = 19, h[1] = 1;
+	assert_false(store_has_seen(f->store, STR("m"), h, &seq));
+	h[0] = 20;
+	assert_true(store_has_seen(f->store, STR("m"), h, &seq));
+	h[0] = 0, h[1] = 2;
+	assert_true(store_has_seen(f->store, STR("h"), h, &seq));
+}
+
+/* A turn's header goes with the journal row that speaks of it; the newest stays. */
+static void turns_go_with_their_journal(void **state)
+{
+	struct fixture *f = *state;
+
+	options.keep_ms = 5;		/* each turn is a millisecond */
+	again(f);
+	for (int i = 0; i < 40; i++) {
+		turn(f);
+		store_put_frame(f->store, JOURNAL_FULL, 'i', STR("frame"));
+		commit(f);
+	}
+	options.keep_ms = 86400000;
+	assert_int_equal(number(f, "SELECT max(id) FROM turn"), f->turn);
+	assert_in_range(number(f, "SELECT count(*) FROM journal"), 5, 7);
+	assert_int_equal(number(f, "SELECT count(*) FROM turn"),
+	    number(f, "SELECT count(*) FROM journal"));
+}
+
+static void quarantine_is_bounded_by_age(void **state)
+{
+	struct fixture *f = *state;
+	const struct message m = { .body = STR("{"), .part = STR("p"), .pos = 1 };
+
+	options.keep_ms = 5;
+	again(f);
+	for (int i = 0; i < 40; i++) {
+		turn(f);
+		store_put_quarantine(f->store, &m, STR("k"), "not_json", STR("why"),
+		    1000000 + (int64_t)f->turn);
+		commit(f);
+	}
+	options.keep_ms = 86400000;
+	assert_int_equal(number(f, "SELECT max(time) FROM quarantine"),
+	    1000000 + (int64_t)f->turn);
+	assert_in_range(number(f, "SELECT count(*) FROM quarantine"), 5, 7);
+}
+
 static struct run_row run_row(enum run_state state)
 {
 	return (struct run_row){ .id = 1, .name = STR("p-1"), .pipeline = STR("p"),
@@ -327,6 +413,9 @@ int main(void)
 		TEST(state_comes_back_after_many_commits),
 		TEST(newest_position_of_each_part_is_kept),
 		TEST(seen_is_found_before_and_after_its_commit),
+		TEST(seen_keeps_the_newest_rows_of_each_source),
+		TEST(turns_go_with_their_journal),
+		TEST(quarantine_is_bounded_by_age),
 		TEST(a_terminal_run_is_final_in_sql_too),
 		TEST(a_run_is_asked_by_name_and_by_number),
 		TEST(a_second_daemon_is_kept_out),
