@@ -25,7 +25,8 @@ static bool host_ok(struct call *c)
 	if (request_header_count(c->req, "Host") != 1 || !host)
 		call_error(c, 400, "expected exactly one Host header");
 	else if (!auth_host(c->api->auth, host))
-		call_error(c, 403, "host '%.100s' is not served here: add it to http.hosts",
+		call_error(c, 403,
+		    "host '%.100s' is not served here: add it to http.hosts",
 		    g_utf8_validate(host, -1, NULL) ? host : "?");
 	else
 		return true;
@@ -72,7 +73,8 @@ static bool who_ok(struct call *c)
 		    request_header(c->req, "Authorization"));
 	if (!c->token) {
 		metric_add("auth_failures_total", 1, NULL);
-		call_error(c, 401, "expected 'Authorization: Bearer TOKEN' with a known token");
+		call_error(c, 401,
+		    "expected 'Authorization: Bearer TOKEN' with a known token");
 		return false;
 	}
 	c->role = auth_token_role(c->token);
@@ -84,8 +86,8 @@ static bool role_ok(struct call *c)
 {
 	if (role_allows(c->role, c->route->role))
 		return true;
-	call_error(c, 403, "'%s' has role %s, this route needs %s", c->actor ? c->actor : "",
-	    role_name(c->role), role_name(c->route->role));
+	call_error(c, 403, "'%s' has role %s, this route needs %s",
+	    c->actor ? c->actor : "", role_name(c->role), role_name(c->route->role));
 	return false;
 }
 
@@ -153,21 +155,26 @@ static void own_socket(struct api *a, const struct api_options *o)
 {
 	gid_t gid;
 
-	if (o->socket && auth_group(a->auth, &gid) && chown(o->socket, (uid_t)-1, gid) < 0)
+	if (o->socket && auth_group(a->auth, &gid) &&
+	    chown(o->socket, (uid_t)-1, gid) < 0)
 		log_warn("socket '%s': group %u: %s", o->socket, gid, g_strerror(errno));
 }
 
-struct api *api_open(const struct api_options *o, const struct api_parts *p, struct err *err)
+struct api *api_open(const struct api_options *o, const struct api_parts *p,
+    struct err *err)
 {
 	struct api *a = g_new0(struct api, 1);
 	struct server_options so = { .listen = o->listen, .socket = o->socket,
-		.body_max = (size_t)o->body_max, .connections = (unsigned)o->connections };
+		.body_max = (size_t)o->body_max,
+		.connections = (unsigned)o->connections };
 
 	a->p = *p;
 	a->version = g_strdup(o->version);
 	a->dbs = g_ptr_array_new();
 	a->tail = tail_new(a);
-	if (auth_listen_ok(o, err) && read_tls(a, o, err) && (a->auth = auth_new(o, err))) {
+	if (auth_listen_ok(o, err) && read_tls(a, o, err))
+		a->auth = auth_new(o, err);
+	if (a->auth) {
 		so.tls_cert = a->cert_pem;
 		so.tls_key = a->key_pem;
 		a->server = server_open(p->loop, &so, on_request, a, err);

@@ -7,8 +7,8 @@
 #include "turn/reload.h"
 #include "turn/turn.h"
 
-enum role { ROLE_DENY = 0, ROLE_VIEWER, ROLE_INGEST, ROLE_OPERATOR, ROLE_EDITOR, ROLE_ADMIN,
-	ROLE_OPEN };		/* OPEN: /healthz and /readyz alone */
+enum role { ROLE_DENY = 0, ROLE_VIEWER, ROLE_INGEST, ROLE_OPERATOR, ROLE_EDITOR,
+	ROLE_ADMIN, ROLE_OPEN };		/* OPEN: /healthz and /readyz alone */
 
 struct api;
 struct call;			/* one request being served */

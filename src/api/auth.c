@@ -55,7 +55,8 @@ bool role_allows(enum role have, enum role need)
 {
 	if (need == ROLE_OPEN)
 		return true;
-	if (need <= ROLE_DENY || need > ROLE_ADMIN || have <= ROLE_DENY || have > ROLE_ADMIN)
+	if (need <= ROLE_DENY || need > ROLE_ADMIN || have <= ROLE_DENY ||
+	    have > ROLE_ADMIN)
 		return false;
 	if (have == ROLE_INGEST || need == ROLE_INGEST)
 		return have == need || have >= ROLE_OPERATOR;
@@ -134,7 +135,8 @@ static bool read_admin_token(struct auth *a, const char *dir, struct err *err)
 		if (n >= TOKEN_MIN)
 			add_token(a, "admin", ROLE_ADMIN, secret, n);
 		else
-			ok = err_set(err, ERR_USAGE, "'%s' is shorter than %d characters: "
+			ok = err_set(err, ERR_USAGE,
+			    "'%s' is shorter than %d characters: "
 			    "delete it and a new one is made", path, TOKEN_MIN);
 		secret_free(secret, n);
 	} else
@@ -164,7 +166,8 @@ static bool read_tokens(struct auth *a, const struct api_options *o, struct err 
 			return err_in(err, "token '%.*s'", STR_ARG(row->name));
 		if (n < TOKEN_MIN) {
 			secret_free(secret, n);
-			return err_set(err, ERR_USAGE, "token '%.*s': its secret is shorter "
+			return err_set(err, ERR_USAGE,
+			    "token '%.*s': its secret is shorter "
 			    "than %d characters", STR_ARG(row->name), TOKEN_MIN);
 		}
 		name = g_strndup(row->name.p, row->name.len);
@@ -200,7 +203,7 @@ static void read_hosts(struct auth *a, const struct api_options *o)
 /* Looked up once: no name service on the way of a request. */
 static void read_group(struct auth *a, const struct api_options *o)
 {
-	char *name = g_strndup(o->group.p, o->group.len), *end = name;
+	char *name = g_strndup(o->group.p ? o->group.p : "", o->group.len), *end = name;
 	struct group *g = *name ? getgrnam(name) : NULL;
 	unsigned long n = g ? g->gr_gid : strtoul(name, &end, 10);
 
@@ -208,8 +211,8 @@ static void read_group(struct auth *a, const struct api_options *o)
 	a->group = (gid_t)n;
 	a->group_role = o->group_role;
 	if (*name && !a->has_group)
-		log_info("access.group '%s' does not exist: the socket is for root and the "
-		    "daemon's own user", name);
+		log_info("access.group '%s' does not exist: the socket is for root and "
+		    "the daemon's own user", name);
 	g_free(name);
 }
 
@@ -311,7 +314,8 @@ bool auth_host(const struct auth *a, const char *host)
 	char *colon = strrchr(bare, ':');
 	bool ok = false;
 
-	if (colon && !strchr(colon, ']') && (bare[0] == '[' || strchr(bare, ':') == colon))
+	if (colon && !strchr(colon, ']') &&
+	    (bare[0] == '[' || strchr(bare, ':') == colon))
 		*colon = '\0';
 	for (char **h = a->hosts; *h && *bare; h++)
 		ok = ok || strcmp(*h, bare) == 0 || strcmp(*h, whole) == 0;
@@ -347,6 +351,7 @@ bool auth_listen_ok(const struct api_options *o, struct err *err)
 		return err_set(err, ERR_USAGE, "http.tls: expected cert and key");
 	if (loopback || o->insecure || o->tls_cert.len > 0)
 		return true;
-	return err_set(err, ERR_USAGE, "http.listen '%s' is beyond loopback: expected http.tls "
+	return err_set(err, ERR_USAGE,
+	    "http.listen '%s' is beyond loopback: expected http.tls "
 	    "with cert and key, or insecure: true", o->listen);
 }

@@ -200,8 +200,8 @@ static void unknown_word(struct call *c, const char *what, const char *name,
 		words[n++] = w.name;
 	near = nearest_word((struct str){ name, (uint32_t)strnlen(name, 100) }, words, n);
 	if (near.len)
-		call_error(c, 400, "%s '%.100s' is not known here, did you mean '%.*s'?", what,
-		    name, STR_ARG(near));
+		call_error(c, 400, "%s '%.100s' is not known here, did you mean '%.*s'?",
+		    what, name, STR_ARG(near));
 	else
 		call_error(c, 400, "%s '%.100s' is not known here", what, name);
 }
@@ -309,8 +309,8 @@ bool call_body(struct call *c)
 	if (!text.len)
 		c->body = json_object();
 	else
-		c->body = json_loadb(text.p, text.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL,
-		    &e);
+		c->body = json_loadb(text.p, text.len,
+		    JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &e);
 	if (!c->body) {
 		call_error(c, 400, "the body is no JSON: line %d, column %d: %s", e.line,
 		    e.column, e.text);

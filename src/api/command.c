@@ -74,7 +74,8 @@ void on_start(struct call *c)
 	with_params(c, COMMAND_RUN);
 }
 
-static void with_target(struct call *c, enum command_kind kind, const char *target, bool all)
+static void with_target(struct call *c, enum command_kind kind, const char *target,
+    bool all)
 {
 	struct command cmd = { .kind = kind, .all = all };
 

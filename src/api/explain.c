@@ -50,7 +50,8 @@ static bool trace_of(json_t *row, const struct query *q, GString *out, struct er
 	char *text;
 
 	if (q->rule && rule && strcmp(q->rule, rule) != 0)
-		return err_set(err, ERR_NOT_FOUND, "decision %s is of rule '%s', not of '%s'",
+		return err_set(err, ERR_NOT_FOUND,
+		    "decision %s is of rule '%s', not of '%s'",
 		    q->id, rule, q->rule);
 	if (!json_is_object(trace))
 		return err_set(err, ERR_NOT_FOUND, "decision %s has no trace any more: "
@@ -91,14 +92,15 @@ static void again(struct call *c, const char *event, const struct err *not_found
 	GString *s = g_string_new(NULL);
 	struct turn_status st;
 	struct err err = { 0 };
-	json_t *trace = NULL;
+	json_t *trace = NULL, *last;
 
 	if (t) {
 		turn_status(t, &st);
-		if (replay_explain(turn_world(t), str_of(rule), key ? str_of(key) : STR(""),
+		if (replay_explain(turn_world(t), str_of(rule), str_of(key ? key : ""),
 		    st.wall_ms, st.tick_ms, s, &err))
 			trace = json_loadb(s->str, s->len, JSON_ALLOW_NUL, NULL);
-		id = json_string_value(json_object_get(json_object_get(trace, "event"), "id"));
+		last = json_object_get(trace, "event");
+		id = json_string_value(json_object_get(last, "id"));
 		if (err.code)
 			call_err(c, not_found ? not_found : &err);
 		else if (event && (!id || strcmp(id, event) != 0))

@@ -114,7 +114,8 @@ void on_hook(struct call *c)
 		    http_source_has_hook(v[i], str_of(c->vars[0])))
 			found = v[i];
 	if (!found) {
-		call_error(c, 404, "no http source lists '%.100s' in its hooks", c->vars[0]);
+		call_error(c, 404, "no http source lists '%.100s' in its hooks",
+		    c->vars[0]);
 		return;
 	}
 	if (!may_push(c, found))

@@ -6,8 +6,8 @@
 
 static const char *schema_type(char type)
 {
-	return type == 'b' ? "boolean" : type == 'i' ? "integer" : type == 'o' ? "object" :
-	    "string";
+	return type == 'b' ? "boolean" : type == 'i' ? "integer" :
+	    type == 'o' ? "object" : "string";
 }
 
 static void put_schema(char type, GString *s)
@@ -36,8 +36,8 @@ static void put_parameters(const struct route *r, GString *s)
 	json_key(s, "parameters");
 	json_open(s, '[');
 	for (const char *at = strchr(r->path, '{'); at; at = strchr(at + 1, '{'))
-		put_parameter((struct str){ at + 1, (uint32_t)strcspn(at + 1, "}") }, "path",
-		    's', s);
+		put_parameter((struct str){ at + 1, (uint32_t)strcspn(at + 1, "}") },
+		    "path", 's', s);
 	while (route_word(&list, &w))
 		put_parameter(w.name, "query", w.type, s);
 	if (route_changes(r))

@@ -51,6 +51,7 @@ static void job_done(void *ctx, void *ret)
 {
 	struct job *j = ctx;
 	struct call *c = j->call;
+	struct str out = { j->out->str, (uint32_t)j->out->len };
 
 	if (c) {
 		c->job = NULL;
@@ -61,10 +62,9 @@ static void job_done(void *ctx, void *ret)
 		if (!ret)
 			call_error(c, 503, "the daemon is stopping");
 		else if (j->done)
-			j->done(c, j->ok ? NULL : &j->err,
-			    (struct str){ j->out->str, (uint32_t)j->out->len });
+			j->done(c, j->ok ? NULL : &j->err, out);
 		else if (j->ok)
-			call_json(c, 200, (struct str){ j->out->str, (uint32_t)j->out->len });
+			call_json(c, 200, out);
 		else
 			call_err(c, &j->err);
 		call_unref(c);

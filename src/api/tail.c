@@ -28,7 +28,7 @@ static void send(struct tail *t, struct str text)
 		struct call *c = t->clients->pdata[i];
 
 		if (request_backlog(c->req) + text.len > BACKLOG_MAX)
-			request_drop(c->req);	/* on_gone comes from the server's own turn */
+			request_drop(c->req);	/* on_gone follows later */
 		else
 			request_chunk(c->req, text);
 	}

@@ -129,7 +129,8 @@ void on_rule(struct call *c)
 	rule_open(d, r, s);
 	put_counts(d, r, s);
 	json_key(s, "states");
-	decide_keys_json(d, r, q.limit ? q.limit : KEYS_SHOWN, a, st.wall_ms, st.tick_ms, s);
+	decide_keys_json(d, r, q.limit ? q.limit : KEYS_SHOWN, a, st.wall_ms, st.tick_ms,
+	    s);
 	json_close(s, '}');
 	arena_free(a);
 	call_take(c, 200, s);

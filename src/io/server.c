@@ -359,7 +359,6 @@ static bool listen_on(struct server *s, int fd, bool local,
 		{ MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)on_completed, s },
 		{ MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, l },
 		{ MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)on_uri, s },
-		{ MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)on_log, NULL },
 		{ MHD_OPTION_LISTEN_SOCKET, fd, NULL },
 		{ MHD_OPTION_CONNECTION_LIMIT,
 		  (intptr_t)(o->connections ? o->connections : 256), NULL },
@@ -374,7 +373,9 @@ static bool listen_on(struct server *s, int fd, bool local,
 	l->local = local;
 	l->mhd = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME |
 				      MHD_USE_ERROR_LOG | (tls ? MHD_USE_TLS : 0),
-				  0, NULL, NULL, on_access, l, MHD_OPTION_ARRAY, opts,
+				  0, NULL, NULL, on_access, l,
+				  MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
+				  MHD_OPTION_ARRAY, opts,
 				  MHD_OPTION_END);
 	if (!l->mhd) {
 		close(fd);

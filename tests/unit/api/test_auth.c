@@ -27,7 +27,8 @@ static const char *const secrets[] = { "viewer-0123456789", "ingest-0123456789",
 
 static int setup(void **state)
 {
-	static struct str hosts[] = { { "ml.example", 10 }, { "other.example:9000", 18 } };
+	static struct str hosts[] = { { "ml.example", 10 }, { "other.example:9000",
+	    18 } };
 	static struct str sources[] = { { "http", 4 } };
 	struct world *w = g_new0(struct world, 1);
 	struct err err = { 0 };
@@ -41,7 +42,7 @@ static int setup(void **state)
 		char *path = g_strdup_printf("%s/token%u", w->dir, i);
 		char *line = g_strconcat(secrets[i], "\n", NULL);
 		assert_true(g_file_set_contents_full(path, line, -1,
-		    G_FILE_SET_CONTENTS_NONE, 0600, NULL));
+		    G_FILE_SET_CONTENTS_CONSISTENT, 0600, NULL));
 		g_free(line);
 		w->tokens[i] = (struct api_token){ .name = str_of(role_name(i + 1)),
 			.role = i + 1, .secret = { SECRET_FILE, str_of(path) } };
@@ -182,7 +183,8 @@ static void without_a_group_only_the_owner(void **state)
 static void hosts_and_origins(void **state)
 {
 	static const struct { const char *host; bool ok; } rows[] = {
-		{ "localhost", true }, { "localhost:8484", true }, { "LOCALHOST:1", true },
+		{ "localhost", true }, { "localhost:8484", true }, { "LOCALHOST:1",
+		    true },
 		{ "127.0.0.1:8484", true }, { "[::1]", true }, { "[::1]:8484", true },
 		{ "192.0.2.1:8484", true }, { "192.0.2.1", true },
 		{ "ml.example", true }, { "ml.example:443", true },
@@ -283,7 +285,8 @@ static void refused_secrets(void **state)
 static void beyond_loopback_needs_tls(void **state)
 {
 	static const struct { const char *listen; bool ok; } rows[] = {
-		{ "127.0.0.1:8484", true }, { "127.3.2.1:0", true }, { "[::1]:8484", true },
+		{ "127.0.0.1:8484", true }, { "127.3.2.1:0", true }, { "[::1]:8484",
+		    true },
 		{ NULL, true }, { "0.0.0.0:8484", false }, { ":8484", false },
 		{ "[::]:8484", false }, { "192.0.2.1:8484", false },
 		{ "[fe80::1]:8484", false },
