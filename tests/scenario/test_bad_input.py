@@ -71,7 +71,7 @@ class BadEvents(unittest.TestCase):
     def test_mqtt_quarantines_and_goes_on(self):
         with Mosquitto() as m, Daemon(rules={"r.yaml": RULES}, sources=[
                 {"name": "s", "kind": "mqtt", "url": m.url, "topics": ["t"]}]) as d:
-            d.wait(lambda: d.ctl_json("get", "sources")[1]["connected"], "connected")
+            d.wait_connected("s")
             small = {n: b for n, b in BAD.items() if n != "2 MiB"}   # the broker drops it
             for body, _ in small.values():
                 m.publish("t", body, content_type="application/cloudevents+json")

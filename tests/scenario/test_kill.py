@@ -225,8 +225,7 @@ class MqttKills(KillLoop):
     def test_every_event_once_over_mqtt(self):
         with Mosquitto() as m, Daemon(rules={"load.yaml": RULES}, sources=[
                 {"name": "sensors", "kind": "mqtt", "url": m.url, "topics": ["load"]}]) as d:
-            d.wait(lambda: any(s["connected"] for s in d.ctl_json("get", "sources")
-                               if s["name"] == "sensors"), "mqtt is up")
+            d.wait_connected("sensors")
             self.whole(d, m, lambda part: m.publish_lines(
                 "load", [structured(*e) for e in part]))
 

@@ -83,7 +83,7 @@ class Sources(unittest.TestCase):
                     Daemon(rules={"r.yaml": RULES}, sources=[
                         {"name": "sensors", "kind": "mqtt", "url": m.url,
                          "topics": ["data/+"]}]) as d:
-                self.connected(d, "sensors")
+                d.wait_connected("sensors")
                 m.publish("data/fraud", json.dumps(event("m1", "v1")))
                 self.assert_trained(d, "v1")
                 m.publish("data/fraud", json.dumps({"version": "v2", "rows": 300}),
@@ -103,7 +103,7 @@ class Sources(unittest.TestCase):
                 "user": "ann", "password": {"file": secret}, "ca": m.ca})
             d.write_config()
             d.restart()
-            self.connected(d, "sensors")
+            d.wait_connected("sensors")
             m.publish("data/x", json.dumps(event("t1", "v1")))
             self.assert_trained(d, "v1")
 
@@ -112,7 +112,7 @@ class Sources(unittest.TestCase):
                 {"name": "machines", "kind": "mqtt", "url": m.url, "topics": ["plant/#"],
                  "map": {"type": "'machine.state'", "subject": "topic.split('/')[1]",
                          "data": "body.values"}}]) as d:
-            self.connected(d, "machines")
+            d.wait_connected("machines")
             m.publish("plant/lathe", json.dumps({"values": {"temperature": 91.5}}))
             m.publish("plant/mill", json.dumps({"values": {"temperature": 20.0}}))
             self.assert_trained(d, "lathe")
@@ -143,10 +143,10 @@ class Sources(unittest.TestCase):
                 {"name": "sensors", "kind": "mqtt", "url": m.url,
                  "topics": ["data/#"]}]) as d:
             self.assertEqual(d.http("GET", "/readyz", token=None)[0], 200)
-            self.assertFalse(self.source(d, "sensors")["connected"])
+            self.assertFalse(d.source("sensors")["connected"])
             m.start()
             k.up()
-            self.connected(d, "sensors")
+            d.wait_connected("sensors")
             m.publish("data/x", json.dumps(event("m1", "v1")))
             self.assert_trained(d, "v1")
             k.produce("datasets", [json.dumps(event("k1", "v2"))])
@@ -154,7 +154,7 @@ class Sources(unittest.TestCase):
             m.restart()
             k.down()
             k.up()
-            self.connected(d, "sensors")
+            d.wait_connected("sensors")
             m.publish("data/x", json.dumps(event("m2", "v3")))
             self.assert_trained(d, "v3", 3)
             k.produce("datasets", [json.dumps(event("k2", "v4"))])
@@ -185,12 +185,6 @@ rules:
             dues = [x["due"] for x in d.ctl_json("get", "dues")]
             self.assertEqual(len(dues), len(set(dues)))
             self.assertTrue(all(x.endswith(".000Z") for x in dues), dues)
-
-    def source(self, d, name):
-        return next(s for s in d.ctl_json("get", "sources") if s["name"] == name)
-
-    def connected(self, d, name):
-        d.wait(lambda: self.source(d, name)["connected"], f"{name} is connected")
 
 
 if __name__ == "__main__":

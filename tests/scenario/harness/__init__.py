@@ -10,8 +10,8 @@ from .mosquitto import Mosquitto
 from .kafka import Kafka, KafkaMock, broker, have_kafka
 from .alertmanager import Alertmanager
 from .daemon import Daemon, build_dir
-from .fault import SmallDisk
+from .fault import SmallDisk, Wire
 
 __all__ = ["Timeout", "free_port", "wait_until", "Part", "alive", "processes_under",
            "Mosquitto", "Kafka", "KafkaMock", "broker", "have_kafka", "Alertmanager",
-           "Daemon", "build_dir", "SmallDisk"]
+           "Daemon", "build_dir", "SmallDisk", "Wire"]

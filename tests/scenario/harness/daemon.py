@@ -201,6 +201,13 @@ class Daemon(Part):
         return [r for r in self.ctl_json("get", "decisions")
                 if all(r.get(k) == v for k, v in want.items())]
 
+    def source(self, name):
+        return next(s for s in self.ctl_json("get", "sources") if s["name"] == name)
+
+    def wait_connected(self, name):
+        """From now on what is published there reaches the daemon."""
+        self.wait(lambda: self.source(name)["connected"], f"source {name} is connected")
+
     def wait(self, cond, what, seconds=60):
         """wait_until() that fails at once when the daemon dies."""
         return wait_until(cond, seconds, what, watch=self)

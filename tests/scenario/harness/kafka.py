@@ -11,9 +11,11 @@ import socket
 import struct
 import subprocess
 import tempfile
+import unittest
 
 from .daemon import build_dir
 from .process import Part
+from .tls import certificate
 from .wait import free_port
 
 VERSION = "4.1.0"
@@ -45,6 +47,18 @@ transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
 message.max.bytes=8388608
+"""
+# A second listener, with TLS and users, on top of the plain one.
+SECURED = """listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller},\
+SASL_SSL://127.0.0.1:{secured}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},SASL_SSL://127.0.0.1:{secured}
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL
+inter.broker.listener.name=PLAINTEXT
+sasl.enabled.mechanisms=PLAIN
+listener.name.sasl_ssl.plain.sasl.jaas.config=\
+org.apache.kafka.common.security.plain.PlainLoginModule required {users};
+listener.name.sasl_ssl.ssl.keystore.type=PEM
+listener.name.sasl_ssl.ssl.keystore.location={dir}/keystore.pem
 """
 
 
@@ -123,15 +137,28 @@ class Kafka(_Kcat):
     start_seconds = 90
     real = True
 
-    def __init__(self, topics=None):
-        """topics: {name: partitions}, created at the first start."""
+    def __init__(self, topics=None, users=None):
+        """topics: {name: partitions}, created at the first start; users: {name:
+        password} of a second listener, self.secured, whose authority is self.ca."""
         super().__init__()
         self.lib = jars()
         self.port, self.topics = free_port(), dict(topics or {})
         self.bootstrap = f"127.0.0.1:{self.port}"
         self.properties = os.path.join(self.dir, "server.properties")
         with open(self.properties, "w", encoding="ascii") as f:
-            f.write(PROPERTIES.format(port=self.port, controller=free_port(), dir=self.dir))
+            controller = free_port()
+            f.write(PROPERTIES.format(port=self.port, controller=controller, dir=self.dir))
+            if users:
+                self.secured = f"127.0.0.1:{free_port()}"
+                self.ca = certificate(self.dir)
+                with open(os.path.join(self.dir, "keystore.pem"), "wb") as out:
+                    for name in ("server.key", "server.crt"):
+                        with open(os.path.join(self.dir, name), "rb") as part:
+                            out.write(part.read())
+                f.write(SECURED.format(
+                    port=self.port, controller=controller, dir=self.dir,
+                    secured=self.secured.rpartition(":")[2],
+                    users=" ".join(f'user_{u}="{p}"' for u, p in users.items())))
         self._created = False
         self._format()
 
@@ -215,16 +242,20 @@ class KafkaMock(_Kcat):
         return self.up()
 
 
-def broker(topics=None):
-    """The real Kafka, or the mock where it cannot be had; not started yet."""
+def broker(topics=None, users=None):
+    """The real Kafka, or the mock where it cannot be had; not started yet.
+
+    The mock has no users: then the test is skipped."""
     why = "java or mvn is missing"
     if have_kafka():
         try:
-            return Kafka(topics)
+            return Kafka(topics, users)
         except (RuntimeError, OSError, subprocess.SubprocessError) as e:
             why = str(e).splitlines()[0]
     if os.environ.get("REQUIRE_KAFKA") == "1":
         raise AssertionError(f"REQUIRE_KAFKA=1, but {why}")
+    if users:
+        raise unittest.SkipTest(f"needs Apache Kafka: {why}")
     # tests/run repeats this line before its last one.
     print(f"# note: librdkafka's mock cluster stands in for Kafka: {why}", flush=True)
     return KafkaMock(topics)

@@ -5,6 +5,7 @@ import socket
 import subprocess
 
 from .process import Part
+from .tls import certificate
 from .wait import free_port
 
 MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin:/sbin")
@@ -19,10 +20,8 @@ class Mosquitto(Part):
         super().__init__()
         self.port = free_port()
         self.users, self.tls = users or {}, tls
-        self.ca = os.path.join(self.dir, "ca.crt") if tls else None
+        self.ca = certificate(self.dir) if tls else None
         self.conf = os.path.join(self.dir, "mosquitto.conf")
-        if tls:
-            self._certificate()
         with open(self.conf, "w", encoding="utf-8") as f:
             f.write(self._conf(persistence, extra))
 
@@ -51,16 +50,6 @@ class Mosquitto(Part):
         os.chmod(path, 0o600)
         subprocess.run(["mosquitto_passwd", "-U", path], check=True, capture_output=True)
         return path
-
-    def _certificate(self):
-        def openssl(*args):
-            subprocess.run(["openssl", *args], cwd=self.dir, check=True, capture_output=True)
-        key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
-        openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.crt",
-                "-subj", "/CN=test authority")
-        openssl("req", "-x509", *key, "-keyout", "server.key", "-out", "server.crt",
-                "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
-                "-addext", "basicConstraints=CA:FALSE", "-CA", "ca.crt", "-CAkey", "ca.key")
 
     def argv(self):
         return [MOSQUITTO or "mosquitto", "-c", self.conf]
