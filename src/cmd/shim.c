@@ -122,6 +122,7 @@ static void run(struct shim *s)
 		s->state = "aborted";
 		g_snprintf(s->reason, sizeof(s->reason), "aborted before it started");
 	} else if (read_spec(s) && cgroup_make(s)) {
+		code_note(s);
 		watch_step(s);
 		if (s->ran)
 			collect(s);
@@ -171,6 +172,7 @@ int main(int argc, char **argv)
 	g_free(s.outputs);
 	g_free(s.metrics);
 	g_free(s.artifacts);
+	g_free(s.code);
 	json_decref(s.spec);
 	return s.dir < 0;
 }

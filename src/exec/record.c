@@ -172,6 +172,7 @@ static void answer_ended(const json_t *x, struct retrain_op *op,
 	a->outputs = text(x, "outputs");
 	a->metrics = text(x, "metrics");
 	a->artifacts = text(x, "artifacts");
+	a->code = text(x, "code");
 	host->done(op, a);
 }
 

@@ -151,6 +151,13 @@ static bool model_eval(struct world *w, const struct run *r, struct model_new *m
 	return true;
 }
 
+/* A version is what a pipeline of the model made; a rule's own model: only says whose
+ * champion its condition looks at. */
+static bool registers(const struct run *r)
+{
+	return r->b.model.len && r->pipeline->model;
+}
+
 static void finish_rejected(struct world *w, struct run *r)
 {
 	struct model_new m = model_plain(w, r);
@@ -162,7 +169,7 @@ static void finish_rejected(struct world *w, struct run *r)
 			    STR_ARG(r->b.steps[i]));
 	run_reason(w, r, why);
 	run_end(w, r, RUN_EV_SUCCEED, RUN_REJECTED);
-	if (r->b.model.len)
+	if (registers(r))
 		model_register(w, &m);
 }
 
@@ -206,7 +213,7 @@ static void finish_done(struct world *w, struct run *r)
 		run_reason(w, r, STR(""));
 		m = model_plain(w, r);
 		run_end(w, r, RUN_EV_SUCCEED, RUN_NONE);
-		if (r->b.model.len)
+		if (registers(r))
 			model_register(w, &m);
 	}
 }

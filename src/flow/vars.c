@@ -225,6 +225,8 @@ struct str vars_input_json(struct world *w, const struct run *r, uint32_t step)
 	value_to_json(facts_model_value(&champion, w->arena), w->arena, s);
 	json_key(s, "model");
 	json_str(s, r->b.model);
+	json_key(s, "code");
+	json_raw(s, r->b.code);
 	json_close(s, '}');
 	return text_take(w, s);
 }

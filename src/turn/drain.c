@@ -180,7 +180,7 @@ void turn_on_report(void *arg, const struct report *r)
 	q->r = *r;
 	own_str(&q->r.key), own_str(&q->r.native_id), own_str(&q->r.native_state);
 	own_str(&q->r.reason), own_str(&q->r.outputs), own_str(&q->r.metrics);
-	own_str(&q->r.artifacts);
+	own_str(&q->r.artifacts), own_str(&q->r.code);
 	g_queue_push_tail(&t->reports, q);
 	loop_stay_awake(t->p.loop);
 }
@@ -188,7 +188,7 @@ void turn_on_report(void *arg, const struct report *r)
 static void free_report(struct queued_report *q)
 {
 	struct str *v[] = { &q->r.key, &q->r.native_id, &q->r.native_state, &q->r.reason,
-		&q->r.outputs, &q->r.metrics, &q->r.artifacts };
+		&q->r.outputs, &q->r.metrics, &q->r.artifacts, &q->r.code };
 
 	for (unsigned i = 0; i < G_N_ELEMENTS(v); i++)
 		g_free((char *)(uintptr_t)v[i]->p);
@@ -202,7 +202,8 @@ void drain_reports(struct turn *t)
 	while ((q = g_queue_pop_head(&t->reports))) {
 		struct report r = q->r;
 		struct str *v[] = { &r.key,     &r.native_id, &r.native_state, &r.reason,
-				    &r.outputs, &r.metrics,   &r.artifacts };
+				    &r.outputs, &r.metrics,   &r.artifacts,
+				    &r.code };
 		struct input in = { .kind = INPUT_REPORT, .report = &r };
 		for (unsigned i = 0; i < G_N_ELEMENTS(v); i++)
 			*v[i] = arena_str(t->arena, *v[i]);

@@ -1,6 +1,8 @@
 """Runs as people see them: completed, failed, rejected, aborted, retried, queued."""
 import json
 import os
+import subprocess
+import tempfile
 import unittest
 
 from harness import Daemon, alive
@@ -193,6 +195,31 @@ pipelines: [{name: done, steps: [{name: a, command: ["true"]}]}]
             self.assertEqual(d.runs(), [])
             metric(10, 9)
             d.wait_runs(1, state="completed", rule="hot")
+
+    def test_records_the_commit_it_ran_on(self):
+        with tempfile.TemporaryDirectory() as repo:
+            def git(*args):
+                return subprocess.run(["git", "-C", repo, "-c", "user.name=t", "-c",
+                                       "user.email=t@t", *args], check=True, text=True,
+                                      capture_output=True).stdout.strip()
+            git("init", "-q")
+            with open(os.path.join(repo, "train.py"), "w") as f:
+                f.write("v1")
+            git("add", ".")
+            git("commit", "-qm", "one")
+            text = (RULES % ("gated", "queue")).replace(
+                "    model: m\n", f"    model: m\n    code: {{repo: {repo}}}\n")
+            with Daemon(rules={"r.yaml": text}) as d:
+                self.go(d, "e1")
+                d.wait_runs(1, state="completed")
+                with open(os.path.join(repo, "train.py"), "w") as f:
+                    f.write("v2")
+                self.go(d, "e2", score=0.9)
+                codes = [r["code"] for r in sorted(d.wait_runs(2, state="completed"),
+                                                   key=lambda r: r["number"])]
+            self.assertEqual([(c["commit"], c["dirty"]) for c in codes],
+                             [(git("rev-parse", "HEAD"), False),
+                              (git("rev-parse", "HEAD"), True)])
 
     def test_by_hand(self):
         with Daemon(rules=rules("gated")) as d:
