@@ -6,7 +6,8 @@
  * Invariants
  *   (1) Files are read once, into memory; what is compiled is that buffer.
  *   (2) One build at a time; what is asked meanwhile is answered by the next one.
- *   (3) A bad build changes nothing but what reload_status_json() says. */
+ *   (3) A bad build changes nothing but what reload_status_json() says.
+ *   (4) A build belongs to the helper until on_built(); freed meanwhile, we end there. */
 #include <string.h>
 
 #include "base/arena.h"
@@ -27,7 +28,8 @@ struct reload {
 	char		*dir;
 	struct io_watch	*watch, *settle;
 	GArray *now, *next; /* struct asker: of the running build, of the one after */
-	bool		 running, again;
+	struct build	*build;		/* at the helper, or NULL */
+	bool		 running, again, gone;
 	bool		 ok;
 	int64_t		 at_ms;
 	char		*hash, *diagnostics;	/* of the last attempt; JSON */
@@ -155,11 +157,16 @@ static void on_applied(void *arg, int status, struct str json)
 static void on_built(void *arg, void *ret)
 {
 	struct reload *r = arg;
-	struct build *b = ret;
+	struct build *b = r->build;
 	GString *s;
 
-	if (!b)
-		return;		/* the helper is ending */
+	r->build = NULL;
+	if (!ret || r->gone) {		/* the helper is ending, or we are */
+		build_free(b);
+		if (r->gone)
+			reload_free(r);
+		return;
+	}
 	note(r, b);
 	if (b->rs && memcmp(b->rs->hash, r->current, 32) != 0) {
 		memcpy(r->current, b->rs->hash, 32);
@@ -184,8 +191,10 @@ static void start(struct reload *r)
 	r->next = v;
 	r->again = false;
 	struct build *b = build_new(r);
+	r->build = b;
 	r->running = pool_run(r->helper, job, on_built, b, r);
 	if (!r->running) {
+		r->build = NULL;
 		build_free(b);
 		answer_all(r->now, 503,
 			   STR("{\"ok\":false,\"error\":\"the helper is busy\"}"));
@@ -243,6 +252,10 @@ void reload_free(struct reload *r)
 		return;
 	io_watch_free(r->watch);
 	io_watch_free(r->settle);
+	r->watch = r->settle = NULL;
+	r->gone = true;
+	if (r->build)
+		return;		/* invariant (4) */
 	g_array_free(r->now, TRUE);
 	g_array_free(r->next, TRUE);
 	g_free(r->diagnostics);

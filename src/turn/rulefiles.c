@@ -115,14 +115,16 @@ static bool read_one(const char *dir, const char *name, const struct reload_opti
 		err_set(err, ERR_LIMIT, "'%s' is larger than 4 MiB", path);
 	else if (check_owner(path, &st, o, err)) {
 		buf = arena_alloc(a, (size_t)st.st_size + 1);
-		ssize_t n = 0, got;
+		ssize_t n = 0, got = 0;
 		while (n < st.st_size &&
 		       (got = read(fd, buf + n, (size_t)(st.st_size - n))) > 0)
 			n += got;
 		*ret = (struct rule_text){ .bundle = STR(""),
 			.name = arena_str(a, str_of(path)),
 			.dir = arena_str(a, str_of(dir)), .bytes = { buf, (uint32_t)n } };
-		ok = true;
+		ok = n == st.st_size ||		/* half a file may be valid YAML */
+		    err_set(err, ERR_IO, "'%s': %s", path, got < 0 ? g_strerror(errno) :
+			"it became shorter while it was read");
 	}
 	if (fd >= 0)
 		close(fd);
