@@ -249,11 +249,15 @@ void watch_step(struct shim *s)
 	w->due = FOREVER;
 	w->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	log_start(&s->log, s->dir, spec_number(s, "log_bytes", 64 << 20));
-	if (begin(w)) {
+	if (has_abort_file(s)) {	/* as late as can be before exec */
+		s->state = "aborted";
+		g_snprintf(s->reason, sizeof(s->reason), "aborted before it started");
+	} else if (begin(w)) {
 		while (!w->orphaned || !cgroup_gone(s))
 			step(w);
 		finish(w);
 		set_outcome(w);
 	}
+	cgroup_gone(s);			/* where nothing was begun */
 	g_free(w);
 }
