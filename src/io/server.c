@@ -33,6 +33,7 @@
 #define BODY_MS 30000
 #define ANSWER_MS 60000
 #define HEADER_MEMORY (24 * 1024) /* MHD's pool: 16 KiB of headers and its own needs */
+#define SWALLOW_MAX (16 << 20)	/* of a body that is refused */
 #define REQUEST_MAGIC 0x52515354u
 
 struct listener {
@@ -56,6 +57,7 @@ struct request {
 	struct MHD_Connection *conn;
 	char		*method, *path, *raw;	/* raw: as sent, without the query */
 	GByteArray	*body;
+	uint64_t	 length, got;	/* of the body: said, received */
 	bool		 begun, too_large, given, answered, suspended, stream, ended;
 	struct MHD_Response *response;
 	unsigned	 status;
@@ -263,8 +265,17 @@ static void begin(struct request *r, const char *url, const char *method)
 	r->link = i ? i->socket_context : NULL;
 	r->method = g_strdup(method);
 	r->path = g_strdup(url);
-	r->too_large = length && g_ascii_strtoull(length, NULL, 10) > r->server->body_max;
+	r->length = length ? g_ascii_strtoull(length, NULL, 10) : 0;
+	r->too_large = r->length > r->server->body_max;
 	owe(r->link, OWES_BODY);
+}
+
+/* A client that is in the middle of sending would see a reset, not the answer: what it
+ * sends is thrown away first, unless it waits for "100 Continue" or sends too much. */
+static bool refuse_now(const struct request *r)
+{
+	return r->too_large && (r->length > SWALLOW_MAX ||
+	    MHD_lookup_connection_value(r->conn, MHD_HEADER_KIND, "Expect"));
 }
 
 /* On every answer: no cache, no guessing of types, no frame. */
@@ -288,7 +299,7 @@ static void set_headers(struct request *r, const char *type, const char *headers
 	g_strfreev(lines);
 }
 
-/* Without reading the body: the connection is closed after the answer. */
+/* The connection is closed after the answer. */
 static enum MHD_Result refuse_large(struct request *r)
 {
 	static char text[] = "{\"error\":\"the body is larger than limits.payload\"}";
@@ -312,11 +323,14 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *conn, const c
 	(void)version;
 	if (!r->begun) {
 		begin(r, url, method);
-		return r->too_large ? refuse_large(r) : MHD_YES;
+		return refuse_now(r) ? refuse_large(r) : MHD_YES;
 	}
 	if (*upload_n) {
-		if (r->body->len + *upload_n > s->body_max)
+		r->got += *upload_n;
+		if (r->got > s->body_max)
 			r->too_large = true;	/* chunked: the rest is thrown away */
+		if (r->got > SWALLOW_MAX)
+			return MHD_NO;
 		if (!r->too_large)
 			g_byte_array_append(r->body, (const guint8 *)upload,
 					    (guint)*upload_n);

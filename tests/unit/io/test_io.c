@@ -277,14 +277,40 @@ static void an_answer_may_come_later(void **state)
 	g_string_free(x.got, TRUE);
 }
 
-static void a_large_body_is_refused_before_any_handler(void **state)
+#define POST "POST / HTTP/1.1\r\nHost: a\r\n"
+#define TEN "xxxxxxxxxx"
+#define BYTES_101 TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN "x"
+
+static void refused(struct loop *loop, const char *send)
 {
 	struct exchange x;
 
-	exchange(*state, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 101\r\n\r\n", &x);
+	exchange(loop, send, &x);
 	assert_true(g_str_has_prefix(x.got->str, "HTTP/1.1 413 "));
 	assert_int_equal(x.handled, 0);
 	g_string_free(x.got, TRUE);
+}
+
+static void a_large_body_is_refused_before_it_is_sent(void **state)
+{
+	refused(*state, POST "Content-Length: 101\r\nExpect: 100-continue\r\n\r\n");
+}
+
+static void a_huge_body_is_refused_at_once(void **state)
+{
+	refused(*state, POST "Content-Length: 99999999\r\n\r\n");
+}
+
+/* Who is sending already is heard out: a reset would hide the answer. */
+static void a_large_body_is_refused_before_any_handler(void **state)
+{
+	refused(*state, POST "Content-Length: 101\r\n\r\n" BYTES_101);
+}
+
+static void a_large_chunked_body_is_refused(void **state)
+{
+	refused(*state, POST "Transfer-Encoding: chunked\r\n\r\n65\r\n" BYTES_101
+	    "\r\n0\r\n\r\n");
 }
 
 int main(void)
@@ -298,7 +324,10 @@ int main(void)
 		TEST(a_secret_file_that_others_may_write_is_refused),
 		TEST(a_request_reaches_its_handler_whole),
 		TEST(an_answer_may_come_later),
+		TEST(a_large_body_is_refused_before_it_is_sent),
+		TEST(a_huge_body_is_refused_at_once),
 		TEST(a_large_body_is_refused_before_any_handler),
+		TEST(a_large_chunked_body_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
