@@ -210,8 +210,8 @@ static bool check_source(struct config *c, const struct config_instance *in,
 	struct err err = { 0 };
 	bool ok = source_options_check(in->kind, in->options, &err);
 
-	if (!ok)
-		diag_add(d, SEV_ERROR, y->at, "%s", err.msg);
+	if (!ok)	/* the line may hold a secret that stands where none may */
+		diag_add(d, SEV_ERROR, y->at, "%s", err.msg)->hide_source = true;
 	else
 		ok = event_format_build(common->preset, common->map, zs, c->arena,
 		    d) != NULL;

@@ -92,6 +92,7 @@ static bool open_exec(struct daemon *d, struct err *err)
 	struct exec_host h = { .loop = d->loop,
 			       .state_dir = d->config->state_dir.p,
 			       .instance = store_meta(d->store)->instance,
+			       .min_free = d->config->runs.min_free,
 			       .on_report = on_report,
 			       .ctx = d };
 

@@ -16,16 +16,17 @@
 /* First line of git's output; NULL: *why has its complaint. */
 static char *ask_git(const char *repo, const char *verb, const char *what, char **why)
 {
-	char *argv[] = { (char *)(uintptr_t)"timeout", (char *)(uintptr_t)"10",
-		(char *)(uintptr_t)"git", (char *)(uintptr_t)"-C",
-		    (char *)(uintptr_t)repo,
-		(char *)(uintptr_t)verb, (char *)(uintptr_t)what, NULL };
+	const char *const argv[] = { "timeout", "-s", "KILL", "10", "git", "-C", repo,
+		verb, what, NULL };
+	/* no locks: looking must not write into the repository */
+	const char *const envp[] = { "PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C",
+		"GIT_OPTIONAL_LOCKS=0", NULL };
 	char *out = NULL, *complaint = NULL;
 	GError *e = NULL;
 	int status = 0;
 
-	if (!g_spawn_sync(NULL, argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, &out,
-	    &complaint, &status, &e)) {
+	if (!g_spawn_sync(NULL, (char **)(uintptr_t)argv, (char **)(uintptr_t)envp,
+	    G_SPAWN_SEARCH_PATH_FROM_ENVP, NULL, NULL, &out, &complaint, &status, &e)) {
 		*why = g_strdup(e->message);
 		g_error_free(e);
 	} else if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {

@@ -62,8 +62,11 @@ static void on_ready(void *arg, int events)
 static void plan_fds(const struct spawn_options *o, posix_spawn_file_actions_t *fa)
 {
 	const int std[3] = { o->in, o->out, o->err };
-	const int lift = 100;
+	int lift = 3;		/* above every source, so that none is overwritten */
 
+	for (unsigned i = 0; i < 3 + o->keep_n; i++)
+		lift = MAX(lift, (i < 3 ? std[i] : o->keep[i - 3]) + 1);
+	lift = MAX(lift, 3 + (int)o->keep_n);
 	for (unsigned i = 0; i < 3 + o->keep_n; i++) {
 		int from = i < 3 ? std[i] : o->keep[i - 3];
 		if (from >= 0)

@@ -77,8 +77,8 @@ static void check_state(struct checks *r, const struct config *c)
 		    "not there yet: the first start makes it" : g_strerror(errno), NULL);
 		return;
 	}
-	say(r, st.st_mode & 077 ? "warn" : "ok", "state_dir", c->state_dir.p,
-	    st.st_mode & 077 ? "others may look into it: chmod 700" : NULL);
+	say(r, st.st_mode & 066 ? "warn" : "ok", "state_dir", c->state_dir.p,
+	    st.st_mode & 066 ? "others may look into it: chmod 700" : NULL);
 	if (statvfs(c->state_dir.p, &fs) == 0) {
 		int64_t free_bytes = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
 		t = g_strdup_printf("%lld MiB free", (long long)(free_bytes >> 20));

@@ -12,6 +12,7 @@
 
 #include <yaml.h>
 
+#include "base/json.h"
 #include "base/time.h"
 #include "cmd/retrainctl/ctl.h"
 
@@ -70,23 +71,58 @@ static const json_t *field(const json_t *row, const char *path)
 	return row;
 }
 
-/* As jansson prints it, with as few digits as give the same numbers again: 0.9, not
- * 0.90000000000000002. */
-static char *json_text(const json_t *j, size_t flags)
+static void new_line(GString *out, int depth)
 {
-	char *t = NULL;
+	if (depth >= 0)
+		g_string_append_printf(out, "\n%*s", 2 * depth, "");
+}
 
-	for (size_t digits = 15; digits <= 17; digits++) {
-		t = json_dumps(j, flags | JSON_ENCODE_ANY | JSON_REAL_PRECISION(digits));
-		json_t *again = json_loads(t, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
-		bool same = json_equal(j, again);
+/* As jansson would print it, but each number with as few digits as give it again: 0.9,
+ * not 0.90000000000000002.  depth < 0: on one line. */
+static void write_json(const json_t *j, int depth, GString *out)
+{
+	bool object = json_is_object(j);
+	int in = depth < 0 ? depth : depth + 1;
+	const char *key;
+	json_t *v;
+	size_t i;
 
-		json_decref(again);
-		if (same || digits == 17)
-			break;
-		free(t);
+	if (json_is_real(j)) {
+		json_double(out, json_real_value(j));
+		return;
 	}
-	return t;
+	if (!object && !json_is_array(j)) {
+		char *t = json_dumps(j, JSON_ENCODE_ANY);
+		g_string_append(out, t);
+		free(t);
+		return;
+	}
+	g_string_append_c(out, object ? '{' : '[');
+	json_array_foreach(j, i, v) {
+		g_string_append(out, i ? "," : "");
+		new_line(out, in);
+		write_json(v, in, out);
+	}
+	i = 0;
+	if (object)
+		json_object_foreach((json_t *)(uintptr_t)j, key, v) {
+			g_string_append(out, i++ ? "," : "");
+			new_line(out, in);
+			json_str(out, str_of(key));
+			g_string_append(out, in < 0 ? ":" : ": ");
+			write_json(v, in, out);
+		}
+	if (i || json_array_size(j))
+		new_line(out, depth);
+	g_string_append_c(out, object ? '}' : ']');
+}
+
+static char *json_text(const json_t *j, bool indent)
+{
+	GString *s = g_string_new(NULL);
+
+	write_json(j, indent ? 0 : -1, s);
+	return g_string_free(s, FALSE);
 }
 
 /* What a foreign text may not do to a terminal. */
@@ -111,7 +147,7 @@ static char *cell(const json_t *row, const struct column *c)
 	else if (!v || json_is_null(v))
 		g_string_append_c(s, '-');
 	else {
-		char *t = json_text(v, JSON_COMPACT);
+		char *t = json_text(v, false);
 		safe(s, t);
 		free(t);
 	}
@@ -206,7 +242,7 @@ static int yaml_node(yaml_document_t *d, const json_t *j)
 		return yaml_document_add_scalar(d, NULL,
 		    (const yaml_char_t *)json_string_value(j), (int)json_string_length(j),
 		    YAML_DOUBLE_QUOTED_SCALAR_STYLE);
-	t = json_text(j, 0);
+	t = json_text(j, false);
 	id = yaml_document_add_scalar(d, NULL, (const yaml_char_t *)t, -1,
 	    YAML_PLAIN_SCALAR_STYLE);
 	free(t);
@@ -247,7 +283,7 @@ void output(struct ctl *c, const json_t *j, const struct column *cols)
 
 	switch (c->format) {
 	case FORMAT_JSON:
-		text = json_text(j, JSON_INDENT(2));
+		text = json_text(j, true);
 		puts(text);
 		free(text);
 		break;
