@@ -5,7 +5,8 @@
  * Results
  *   DONE    the only place where a `struct committed` is made
  *   FULL    SQLite has dropped the transaction; the buffer is as before; the reserve
- *           file is given up, so that what must be written soon still can be
+ *           file is given up, so that what must be written soon still can be.  Also
+ *           when another program holds the write lock: that passes too
  *   BROKEN  an I/O error or corruption: the process must end, the restart re-reads */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,18 +26,32 @@ uint64_t store_dirty_bytes(const struct store *s, const struct cells *c)
 	return cells_dirty_bytes(c) + s->buf.frames->len;
 }
 
+static bool reserve_open(struct store *s)
+{
+	char *path;
+
+	if (s->reserve_fd < 0) {
+		path = g_build_filename(s->dir, "reserve", NULL);
+		s->reserve_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+		g_free(path);
+	}
+	return s->reserve_fd >= 0;
+}
+
+void reserve_drop(struct store *s)
+{
+	if (reserve_open(s) && ftruncate(s->reserve_fd, 0) < 0)
+		(void)0;	/* what is left of it does no harm */
+	s->low = true;
+}
+
 static bool reserve_take(struct store *s)
 {
-	char *path = g_build_filename(s->dir, "reserve", NULL);
-	bool ok;
-
-	if (s->reserve_fd < 0)
-		s->reserve_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	ok = s->reserve_fd >= 0 && (s->opt.reserve_bytes <= 0 ||
+	bool ok = reserve_open(s) && (s->opt.reserve_bytes <= 0 ||
 	    posix_fallocate(s->reserve_fd, 0, s->opt.reserve_bytes) == 0);
-	if (!ok && s->reserve_fd >= 0 && ftruncate(s->reserve_fd, 0) < 0)
-		(void)0;	/* what is left of it does no harm */
-	g_free(path);
+
+	if (!ok)
+		reserve_drop(s);
 	return ok;
 }
 
@@ -49,13 +64,6 @@ bool store_low(struct store *s, int64_t tick_ms)
 		s->low = !reserve_take(s);
 	}
 	return s->low;
-}
-
-static void give_up_reserve(struct store *s)
-{
-	if (s->reserve_fd >= 0 && ftruncate(s->reserve_fd, 0) < 0)
-		(void)0;
-	s->low = true;
 }
 
 static void mark_damaged(struct store *s)
@@ -104,8 +112,10 @@ static enum store_result failed(struct store *s, int rc, int64_t journal_bytes,
 	if (!sqlite3_get_autocommit(s->db))
 		step_done(s->st[ST_ROLLBACK]);
 	s->journal_bytes = journal_bytes;
+	if ((rc & 0xff) == SQLITE_BUSY)
+		return STORE_FULL;
 	if (full) {
-		give_up_reserve(s);
+		reserve_drop(s);
 		return STORE_FULL;
 	}
 	mark_damaged(s);

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
@@ -70,6 +71,16 @@ static bool take_lock(struct store *s, struct err *err)
 	}
 	g_free(path);
 	return true;
+}
+
+/* A start with the disk full needs what the reserve file is kept for. */
+static bool make_room(struct store *s)
+{
+	struct statvfs fs;
+
+	if (statvfs(s->dir, &fs) == 0 && fs.f_bavail < START_BYTES / fs.f_frsize)
+		reserve_drop(s);
+	return true;		/* if that was not enough, opening says so */
 }
 
 static bool exec_sql(struct store *s, const char *sql, struct err *err)
@@ -257,9 +268,9 @@ struct store *store_open(const char *dir, const struct store_options *opt,
 	if (g_mkdir_with_parents(dir, 0700) < 0)
 		err_set(err, errno == ENOSPC ? ERR_FULL : ERR_IO,
 			"state directory '%s': %s", dir, g_strerror(errno));
-	else if (check_fs(dir, opt->force, err) && take_lock(s, err) && open_db(s, err) &&
-	    schema_open(s->db, &s->meta.fresh, err) && statements_prepare(s, err) &&
-	    open_identity(s, err)) {
+	else if (check_fs(dir, opt->force, err) && take_lock(s, err) && make_room(s) &&
+	    open_db(s, err) && schema_open(s->db, &s->meta.fresh, err) &&
+	    statements_prepare(s, err) && open_identity(s, err)) {
 		read_marks(s);
 		checkpoint_init(s);
 		return s;

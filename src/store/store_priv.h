@@ -8,6 +8,7 @@
 #include "store/store.h"
 
 #define WAL_CAP (16 * 1024 * 1024)	/* above: the writer holds its next turn */
+#define START_BYTES (1024 * 1024)	/* what opening and the first commits need */
 #define WAL_START (4 * 1024 * 1024)	/* above: a checkpoint pass begins */
 #define SEEN_KEEP_MS (7ll * 86400 * 1000)
 #define SEEN_ROWS_MAX 2000000
@@ -95,6 +96,8 @@ void statements_finish(struct store *);
 void buffer_init(struct store *);
 void buffer_clear(struct store *);
 uint32_t source_id(struct store *, struct str name);
+/* commit.c: the reserve file's space is given up; store_low() until it is back. */
+void reserve_drop(struct store *);
 /* state.c: inside the transaction; SQLite result codes. */
 int state_write(struct store *, struct cells *, uint64_t turn);
 void state_written(struct store *);	/* the commit is done */

@@ -285,18 +285,15 @@ static void identity(GChecksum *sum, const struct source *s, struct str space,
 }
 
 /* Which identity this event has beyond its position; false: none. */
-static bool has_identity(GChecksum *sum, const struct source *s, const struct message *m,
+static bool has_identity(struct turn *t, uint32_t i, const struct message *m,
     const struct event *e, uint32_t index, uint8_t ret[16])
 {
-	const char *kind = s->impl->kind->name;
-	bool http = strcmp(kind, "http") == 0;
+	const struct source *s = t->sources[i];
 
-	if (!http && strcmp(kind, "mqtt") != 0)
-		return false;
-	if (http && m->key.len)		/* Idempotency-Key: of the whole request */
-		identity(sum, s, STR("idempotency-key"), m->key, index, ret);
-	else if (e->has_id)
-		identity(sum, s, e->source, e->id, 0, ret);
+	if (t->counts[i].by_key && m->key.len)	/* of the whole request */
+		identity(t->sum, s, STR("idempotency-key"), m->key, index, ret);
+	else if (t->counts[i].by_id && e->has_id)
+		identity(t->sum, s, e->source, e->id, 0, ret);
 	else
 		return false;
 	return true;
@@ -343,7 +340,7 @@ static void step_events(struct turn *t, uint32_t i, const struct message *m,
 	for (uint32_t k = 0; k < d->n; k++) {
 		struct input in = { .kind = INPUT_EVENT, .event = d->v[k] };
 		uint8_t h[16] = { 0 };
-		bool known = has_identity(t->sum, s, m, d->v[k], k, h);
+		bool known = has_identity(t, i, m, d->v[k], k, h);
 		if (known && store_has_seen(t->p.store, s->name, h, &seq)) {
 			skipped[skipped_n++] = k;
 			t->counts[i].repeats++;

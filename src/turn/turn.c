@@ -104,7 +104,8 @@ static bool may_read(struct turn *t)
 	if (low != t->low) {
 		t->low = low;
 		metric_set("store_reading_paused", low, NULL);
-		log_warn("%s", low ? "disk full: sources are not read until there is space" :
+		log_warn("%s", low ?
+		    "disk full: sources are not read until there is space" :
 		    "there is space again: sources are read");
 	}
 	turn_hold(t, low || world_paused(t->world));
@@ -319,6 +320,9 @@ void turn_add_source(struct turn *t, struct source *s)
 	t->counts[at].quarantined = counter(name, "quarantined");
 	t->counts[at].duplicate = counter(name, "duplicate");
 	t->counts[at].repeats = 0;
+	t->counts[at].by_key = strcmp(s->impl->kind->name, "http") == 0;
+	t->counts[at].by_id = t->counts[at].by_key ||
+	    strcmp(s->impl->kind->name, "mqtt") == 0;
 	t->sources_n++;
 	g_free(name);
 }

@@ -43,6 +43,7 @@ struct queued_reload {
 struct source_count {
 	uint64_t	*accepted, *quarantined, *duplicate;
 	uint64_t repeats; /* found here, by identity; the source counts its own */
+	bool	 by_id, by_key;		/* mqtt and http; http's Idempotency-Key */
 };
 
 struct turn {

@@ -4,6 +4,7 @@
 #include <sys/mount.h>
 
 #include "fixture.h"
+#include "store/store_priv.h"
 
 #define TRAIN "pipelines:\n" \
 	"  - {name: train, steps: [{name: g, gate: \"true\"}]}\n" \
@@ -348,6 +349,49 @@ static void sources_wait_until_the_reserve_is_back(void **state)
 	    "h.resume m.resume k.resume j.resume k+0 k="));
 }
 
+/* A reserve that an earlier process left is given up by the first commit too. */
+static void the_first_commit_may_use_the_reserve(void **state)
+{
+	struct turn_status s;
+
+	(void)state;
+	if (!disk)
+		skip();
+	tx.reserve = 700 * 1024;
+	start(chain);
+	settle();
+	kill_turn();
+	fill();
+	start("rules:\n  - {name: only, on: y, run: train}\n" TRAIN);
+	after(1000);
+	turn_status(tx.turn, &s);
+	assert_false(s.full);
+}
+
+/* Somebody's shell holds the write lock: the commit is tried again. */
+static void a_locked_database_is_waited_for(void **state)
+{
+	char *path = g_build_filename(tx.dir, "retraind.db", NULL);
+	sqlite3 *db;
+
+	(void)state;
+	start(chain);
+	settle();
+	sqlite3_busy_timeout(tx.store->db, 0);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	give_event("m", "x", "a");
+	turns(1);
+	expect_log("m+0 m=1 h.pause m.pause k.pause j.pause ");
+	after(1000);
+	expect_log("");
+	sqlite3_close(db);
+	after(1000);
+	assert_true(g_str_has_prefix(tx.log->str, "m.ack "));
+	assert_int_equal(tx.broken, 0);
+	g_free(path);
+}
+
 static void a_stop_does_not_wait_for_space(void **state)
 {
 	(void)state;
@@ -388,6 +432,8 @@ int main(void)
 		TEST(ready_is_said_once_after_the_first_commit),
 		DISK(a_full_disk_acknowledges_nothing_and_goes_on_by_itself),
 		DISK(sources_wait_until_the_reserve_is_back),
+		DISK(the_first_commit_may_use_the_reserve),
+		TEST(a_locked_database_is_waited_for),
 		DISK(a_stop_does_not_wait_for_space),
 	};
 
