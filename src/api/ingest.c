@@ -67,14 +67,16 @@ static bool may_push(struct call *c, const struct source *s)
 	return false;
 }
 
-/* The named one, else "http", else the first. */
-static struct source *http_source(struct turn *t, const char *name)
+/* The named one, else "http", else the first; of those the token may post to. */
+static struct source *http_source(const struct call *c, struct turn *t, const char *name)
 {
 	struct source **v, *first = NULL;
 	uint32_t n = turn_sources(t, &v);
 
 	for (uint32_t i = 0; i < n; i++) {
 		if (v[i]->impl != &source_http)
+			continue;
+		if (!name && c->token && !auth_token_source(c->token, v[i]->name))
 			continue;
 		if (str_is(v[i]->name, str_of(name ? name : "http")))
 			return v[i];
@@ -88,14 +90,14 @@ void on_events(struct call *c)
 {
 	const char *name = call_arg(c, "source");
 	struct turn *t = call_turn(c);
-	struct source *s = t ? http_source(t, name) : NULL;
+	struct source *s = t ? http_source(c, t, name) : NULL;
 
 	if (!t)
 		return;
 	if (!s && name)
 		call_error(c, 404, "no http source '%s'", name);
 	else if (!s)
-		call_error(c, 404, "no http source is configured");
+		call_error(c, 404, "no http source is configured for '%s'", c->actor);
 	else if (may_push(c, s))
 		push(c, s, "/api/v1/events");
 }
