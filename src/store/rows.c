@@ -300,7 +300,7 @@ int rows_write(struct store *s)
 /* By age and by number of rows; the counts become true when the commit is done. */
 static int trim_seen(struct store *s, int64_t tick)
 {
-	int64_t max = s->opt.seen_rows ? s->opt.seen_rows : SEEN_ROWS_MAX;
+	int64_t max = s->opt.seen_rows ? s->opt.seen_rows : SEEN_ROWS_MAX, over;
 	sqlite3_stmt *st = s->st[ST_SEEN_TRIM];
 	int rc = SQLITE_OK;
 
@@ -312,9 +312,9 @@ static int trim_seen(struct store *s, int64_t tick)
 		for (uint32_t i = 0; i < s->buf.seen_n; i++)
 			c->staged += s->buf.seen[i].source == id;
 		sqlite3_bind_int64(st, 1, id);
-		sqlite3_bind_int64(st, 2, c->staged > max ? INT64_MAX : tick - SEEN_KEEP_MS);
-		sqlite3_bind_int64(st, 3, c->staged > max ? MIN(c->staged - max, TRIM_ROWS) :
-		    TRIM_ROWS);
+		over = c->staged - max;
+		sqlite3_bind_int64(st, 2, over > 0 ? INT64_MAX : tick - SEEN_KEEP_MS);
+		sqlite3_bind_int64(st, 3, over > 0 ? MIN(over, TRIM_ROWS) : TRIM_ROWS);
 		rc = step_done(st);
 		c->staged -= sqlite3_changes(s->db);
 	}

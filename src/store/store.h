@@ -92,7 +92,8 @@ bool store_get_meta(struct store *, const char *name, char *ret, size_t n);
 bool store_open_commit(const struct store *);		/* anything not committed yet */
 uint64_t store_dirty_bytes(const struct store *, const struct cells *);
 /* One transaction; on STORE_DONE the cells are clean.  STORE_FULL (no space, or another
- * program holds the lock): nothing was written, the buffer is kept, call again later.  STORE_BROKEN: end the process. */
+ * program holds the lock): nothing was written, the buffer is kept, call again later.
+ * STORE_BROKEN: end the process. */
 enum store_result store_commit(struct store *, struct cells *, struct committed *,
     struct err *) __attribute__((warn_unused_result));
 /* Space is short (a commit failed with "full" and the reserve file is not back yet):

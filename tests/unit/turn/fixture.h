@@ -76,7 +76,8 @@ static UNUSED const char *q(const char *sql)
 	sqlite3 *db;
 	sqlite3_stmt *st = NULL;
 
-	assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL),
+	    SQLITE_OK);
 	if (sqlite3_prepare_v2(db, sql, -1, &st, NULL) != SQLITE_OK)
 		fail_msg("%s: %s", sql, sqlite3_errmsg(db));
 	out[0] = '\0';
@@ -90,6 +91,11 @@ static UNUSED const char *q(const char *sql)
 	sqlite3_close(db);
 	g_free(path);
 	return out;
+}
+
+static UNUSED int64_t qn(const char *sql)
+{
+	return strtoll(q(sql), NULL, 10);
 }
 
 #define EXPECT_SQL(sql, want) assert_string_equal(q(sql), want)
@@ -119,7 +125,7 @@ static void fake_resume(struct source *s, struct str part, struct str position)
 
 	assert_true(str_is(part, STR("p")));
 	snprintf(number, sizeof(number), "%.*s", STR_ARG(position));
-	f->next = f->cut = f->acked = f->released = (unsigned)atol(number);
+	f->next = f->cut = f->acked = f->released = (unsigned)strtoul(number, NULL, 10);
 	g_string_append_printf(tx.log, "%s<%s ", f->letter, number);
 }
 
@@ -209,8 +215,8 @@ static void fake_ack(struct source *s, struct committed c)
 
 	assert_true(c.commit > 0);
 	if (f->cut > 0)
-		assert_int_equal(atol(q(sql)), f->next);
-	assert_true(strtoull(q("SELECT max(seq0+n-1) FROM turn"), NULL, 10) >= f->accepted);
+		assert_int_equal(qn(sql), f->next);
+	assert_true((uint64_t)qn("SELECT max(seq0+n-1) FROM turn") >= f->accepted);
 	if (f->acked < f->next)
 		note(s, ".ack");
 	f->acked = f->next;
@@ -238,8 +244,9 @@ static void fake_status(const struct source *s, struct source_status *out)
 }
 
 static UNUSED const struct option no_options[] = { { .name = NULL } };
-static const struct catalog_kind kafka_kind = { CATALOG_SOURCE, "kafka", "", no_options, 0,
-	NULL }, mqtt_kind = { CATALOG_SOURCE, "mqtt", "", no_options, 0, NULL },
+static const struct catalog_kind
+	kafka_kind = { CATALOG_SOURCE, "kafka", "", no_options, 0, NULL },
+	mqtt_kind = { CATALOG_SOURCE, "mqtt", "", no_options, 0, NULL },
 	http_kind = { CATALOG_SOURCE, "http", "", no_options, 0, NULL };
 #define FAKE_CALLS .resume = fake_resume, .start = fake_start, .read = fake_read, \
 	.release = fake_release, .cut = fake_cut, .refuse = fake_refuse, \
@@ -255,7 +262,8 @@ static const struct source_impl fake_http = { .kind = &http_kind,
 /* Ids: k 1, j 2 (both kafka), m 3, h 4. */
 static const struct catalog *tx_catalog(void)
 {
-	static const struct catalog_kind *kinds[] = { &kafka_kind, &mqtt_kind, &http_kind };
+	static const struct catalog_kind *kinds[] = { &kafka_kind, &mqtt_kind,
+		&http_kind };
 	static struct catalog_instance v[] = {
 		{ CATALOG_SOURCE, 1, { "k", 1 }, &kafka_kind, { NULL, 0 }, NULL },
 		{ CATALOG_SOURCE, 2, { "j", 1 }, &kafka_kind, { NULL, 0 }, NULL },
@@ -324,7 +332,8 @@ static UNUSED void on_answer(void *ctx, int status, struct str json)
 static UNUSED void command(const char *name, enum command_kind kind, const char *target,
     const char *key)
 {
-	struct command c = { .kind = kind, .actor = STR("uid 0"), .target = str_of(target) };
+	struct command c = { .kind = kind, .actor = STR("uid 0"),
+		.target = str_of(target) };
 	uint8_t k[16] = { 0 };
 
 	if (key)

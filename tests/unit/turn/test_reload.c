@@ -101,7 +101,8 @@ static void edit(void *arg)
 		assert_int_equal(rules_n, 1);
 		put("rules:\n  - {name: s, on: y, mode: observe, run: train}\n"
 		    "  - {name: r, on: x, mode: observe, run: train}\n"
-		    "pipelines:\n  - {name: train, steps: [{name: g, gate: \"true\"}]}\n");
+		    "pipelines:\n"
+		    "  - {name: train, steps: [{name: g, gate: \"true\"}]}\n");
 		ask("good");
 		break;
 	case 2:

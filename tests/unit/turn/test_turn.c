@@ -99,7 +99,7 @@ static void inputs_come_in_the_order_of_the_design(void **state)
 		uint64_t first = world_seq(turn_world(tx.turn)) - tx.base + 1, own;
 		char *want;
 
-		own = strtoull(q("SELECT count(*) FROM outbox"), NULL, 10);
+		own = (uint64_t)qn("SELECT count(*) FROM outbox");
 		assert_true(own > 0);
 		while (fake("k")->next < 2 || fake("j")->next < 1)
 			turns(1);
@@ -110,8 +110,8 @@ static void inputs_come_in_the_order_of_the_design(void **state)
 		    (unsigned long long)first + 3, (unsigned long long)first + 4);
 		expect_log(want);
 		/* the deadline came last */
-		assert_int_equal(strtoull(q("SELECT max(seq) FROM decision WHERE "
-		    "due_ms IS NOT NULL"), NULL, 10), tx.base + first + 5);
+		assert_int_equal(qn("SELECT max(seq) FROM decision WHERE "
+		    "due_ms IS NOT NULL"), tx.base + first + 5);
 		g_free(want);
 	}
 }
@@ -141,8 +141,8 @@ static void a_bad_message_is_kept_with_its_reason_and_the_position_moves(void **
 	EXPECT_SQL("SELECT count(*) FROM quarantine", "0");
 	after(COMMIT_MS);
 	expect_log("k.ack ");
-	EXPECT_SQL("SELECT source || ' ' || position || ' ' || reason || ' ' || head FROM "
-	    "quarantine", "k 0 not_json {\"specversion\":");
+	EXPECT_SQL("SELECT source || ' ' || position || ' ' || reason || ' ' || head"
+	    " FROM quarantine", "k 0 not_json {\"specversion\":");
 	EXPECT_SQL("SELECT CAST(position AS TEXT) FROM pos WHERE part='p'", "1");
 	give("h", "[]");
 	give_event("h", "other", "1");
@@ -191,9 +191,9 @@ static void kafka_is_known_by_position_alone(void **state)
 static void a_batch_is_accepted_event_by_event(void **state)
 {
 	static const char batch[] =
-	    "[{\"specversion\":\"1.0\",\"id\":\"a\",\"source\":\"/t\",\"type\":\"other\"},"
-	    "{\"specversion\":\"1.0\",\"id\":\"b\",\"source\":\"/t\",\"type\":\"other\"},"
-	    "{\"specversion\":\"1.0\",\"id\":\"a\",\"source\":\"/t\",\"type\":\"other\"}]";
+	    "[{\"specversion\":\"1.0\",\"id\":\"a\",\"source\":\"/t\",\"type\":\"y\"},"
+	    "{\"specversion\":\"1.0\",\"id\":\"b\",\"source\":\"/t\",\"type\":\"y\"},"
+	    "{\"specversion\":\"1.0\",\"id\":\"a\",\"source\":\"/t\",\"type\":\"y\"}]";
 
 	(void)state;
 	start(rules);
@@ -216,7 +216,8 @@ static void a_command_with_the_same_key_gets_the_same_answer(void **state)
 	command("again", COMMAND_RUN, "train", "key-1");
 	expect_answers("");
 	turns(1);
-	expect_answers("first 200 {\"run\":\"train-1\"}\nagain 200 {\"run\":\"train-1\"}\n");
+	expect_answers("first 200 {\"run\":\"train-1\"}\n"
+	    "again 200 {\"run\":\"train-1\"}\n");
 	command("later", COMMAND_RUN, "train", "key-1");
 	turns(1);
 	expect_answers("later 200 {\"run\":\"train-1\"}\n");
@@ -320,10 +321,10 @@ static void an_idle_daemon_commits_nothing(void **state)
 	(void)state;
 	start(rules);
 	settle();
-	turn = strtoull(q("SELECT max(id) FROM turn"), NULL, 10);
+	turn = (uint64_t)qn("SELECT max(id) FROM turn");
 	for (int i = 0; i < 100; i++)
 		after(1000);
-	assert_int_equal(strtoull(q("SELECT max(id) FROM turn"), NULL, 10), turn);
+	assert_int_equal((uint64_t)qn("SELECT max(id) FROM turn"), turn);
 	expect_log("");
 }
 
