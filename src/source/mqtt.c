@@ -329,14 +329,6 @@ static struct source *mqtt_source_open(const struct source_host *host, struct st
 	if (!source_options_check(&source_mqtt_kind, o, err) ||
 	    !mqtt_url_parse(o->url, &url, err))
 		return NULL;
-	for (uint32_t i = 0; i < o->topics.n; i++)
-		if (mosquitto_sub_topic_check2(o->topics.v[i].p, o->topics.v[i].len)) {
-			err_set(err, ERR_USAGE,
-			    "topics: '%.*s' is not a topic filter: + and # "
-			    "stand for whole levels, # only at the end",
-			    STR_ARG(o->topics.v[i]));
-			return NULL;
-		}
 	s = g_new0(struct source_mqtt, 1);
 	s->host = *host;
 	s->options = o;

@@ -328,6 +328,20 @@ static bool kafka_check(const struct kafka_options *o, struct err *err)
 	return true;
 }
 
+/* A wildcard fills its level, and # is the last one. */
+static bool is_filter(struct str s)
+{
+	for (uint32_t i = 0; i < s.len; i++) {
+		bool alone = (i == 0 || s.p[i - 1] == '/') &&
+		    (i + 1 == s.len || s.p[i + 1] == '/');
+
+		if (s.p[i] == '\0' || (s.p[i] == '+' && !alone) ||
+		    (s.p[i] == '#' && !(alone && i + 1 == s.len)))
+			return false;
+	}
+	return s.len > 0 && s.len <= UINT16_MAX;
+}
+
 static bool mqtt_check(const struct mqtt_options *o, struct err *err)
 {
 	struct mqtt_url url;
@@ -342,6 +356,12 @@ static bool mqtt_check(const struct mqtt_options *o, struct err *err)
 		    "message once it is sent; expected 1");
 	if (o->topics.n == 0)
 		return err_set(err, ERR_USAGE, "topics: expected at least one");
+	for (uint32_t i = 0; i < o->topics.n; i++)
+		if (!is_filter(o->topics.v[i]))
+			return err_set(err, ERR_USAGE,
+			    "topics: '%.*s' is not a topic filter: + and # stand for "
+			    "whole levels, # only at the end",
+			    STR_ARG(o->topics.v[i]));
 	if (o->key.from == SECRET_ENV)
 		return err_set(err, ERR_USAGE,
 		    "key: the MQTT library reads it from a file; "
