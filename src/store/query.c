@@ -207,8 +207,8 @@ static bool q_runs(struct reader_db *r, const struct query *q, GString *out,
 		       "IS NULL OR key=?3)"
 		       " AND (?4 IS NULL OR state=?4) AND (?5 IS NULL OR outcome=?5) AND"
 		       " (?6 IS NULL OR created>=?6) AND (?7 IS NULL OR created<=?7) AND"
-		       " (?8 IS NULL OR run.id<?8) AND (?10 IS NULL OR model=?10) ORDER BY "
-		       "run.id DESC LIMIT ?9");
+		       " (?8 IS NULL OR run.id<?8) AND (?10 IS NULL OR model=?10)"
+		       " ORDER BY run.id DESC LIMIT ?9");
 	unsigned n;
 	bool ok;
 

@@ -1,6 +1,10 @@
 /* One turn: what becomes an input in which order, when it is committed, and that
  * nothing is acknowledged, answered or done before (promises G1, G2, G10). */
+#include <zstd.h>
+
+#include "base/codec.h"
 #include "fixture.h"
+#include "io/metrics.h"
 
 static const char rules[] =
 	"rules:\n"
@@ -328,6 +332,142 @@ static void an_idle_daemon_commits_nothing(void **state)
 	expect_log("");
 }
 
+static uint64_t counted(const char *outcome)
+{
+	turn_metrics(tx.turn);
+	return *metric_counter("events_total", "source", "m", "outcome", outcome, NULL);
+}
+
+/* Promise G10: in = accepted + quarantined + duplicate. */
+static void every_message_is_counted_once(void **state)
+{
+	uint64_t accepted, quarantined, duplicate;
+
+	(void)state;
+	start(rules);
+	settle();
+	accepted = counted("accepted");
+	quarantined = counted("quarantined");
+	duplicate = counted("duplicate");
+	give_event("m", "x", "a");
+	give_event("m", "other", "b");
+	give_event("m", "x", "a");
+	give("m", "{");
+	give_event("m", "other", "c");
+	give_event("m", "x", "a");
+	turns(1);
+	assert_int_equal(counted("accepted") - accepted, 3);
+	assert_int_equal(counted("quarantined") - quarantined, 1);
+	assert_int_equal(counted("duplicate") - duplicate, 2);
+}
+
+static void on_shown(void *ctx, struct str json)
+{
+	(void)ctx;
+	g_string_append_printf(tx.answers, "%.*s\n", STR_ARG(json));
+}
+
+static void listeners_see_events_after_their_commit(void **state)
+{
+	(void)state;
+	start(rules);
+	settle();
+	turn_listen(tx.turn, on_shown, NULL);
+	give_event("k", "other", "one");
+	give_event("m", "other", "two");
+	fake("m")->paused = true;
+	turns(1);
+	expect_answers("");
+	after(COMMIT_MS);
+	assert_non_null(strstr(tx.answers->str, "\"id\":\"one\""));
+	assert_null(strstr(tx.answers->str, "\"id\":\"two\""));
+	turn_listen(tx.turn, NULL, NULL);
+	fake("m")->paused = false;
+}
+
+struct frames { unsigned inputs, messages, starts, rulesets; };
+
+/* Each input that is no message carries the clocks of a turn. */
+static void read_frame(struct frames *f, uint8_t kind, struct str frame)
+{
+	struct arena *a = arena_new(0);
+	struct input in;
+	struct str ruleset;
+	struct err err = { 0 };
+	char *sql;
+
+	if (kind == 'm') {
+		f->messages++;
+		arena_free(a);
+		return;
+	}
+	assert_int_equal(kind, 'i');
+	assert_true(input_decode(frame, a, &in, &ruleset, &err));
+	sql = g_strdup_printf("SELECT count(*)>0 FROM turn WHERE wall=%lld AND tick=%lld",
+	    (long long)in.wall_ms, (long long)in.tick_ms);
+	EXPECT_SQL(sql, "1");
+	f->inputs++;
+	f->starts += in.kind == INPUT_START;
+	f->rulesets += in.kind == INPUT_RULESET;
+	g_free(sql);
+	arena_free(a);
+}
+
+static void read_journal(struct frames *f)
+{
+	static char plain[1 << 20];
+	sqlite3 *db;
+	sqlite3_stmt *st;
+	char *path = g_build_filename(tx.dir, "retraind.db", NULL);
+
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db,
+	    "SELECT zblob FROM journal ORDER BY turn0", -1, &st, NULL), SQLITE_OK);
+	while (sqlite3_step(st) == SQLITE_ROW) {
+		size_t n = ZSTD_decompress(plain, sizeof(plain),
+		    sqlite3_column_blob(st, 0), (size_t)sqlite3_column_bytes(st, 0));
+		struct reader r;
+
+		assert_false(ZSTD_isError(n));
+		r = reader_of((struct str){ plain, (uint32_t)n });
+		while (!reader_done(&r)) {
+			uint8_t kind = get_u8(&r);
+
+			read_frame(f, kind, get_str(&r));
+		}
+	}
+	sqlite3_finalize(st);
+	sqlite3_close(db);
+	g_free(path);
+}
+
+static void the_journal_holds_every_input(void **state)
+{
+	struct frames f = { 0 };
+
+	(void)state;
+	start("rules:\n"
+	    "  - {name: r, schedule: {every: 1m}, run: train, mode: observe}\n"
+	    "pipelines:\n"
+	    "  - {name: train, steps: [{name: g, gate: \"true\"}]}\n");
+	settle();
+	command("", COMMAND_RUN, "train", NULL);
+	give_event("k", "other", "1");
+	give_event("m", "other", "1");
+	give_event("m", "other", "1");	/* no input */
+	give("m", "{");			/* neither */
+	turns(3);
+	after(120000);
+	turns(2);
+	after(COMMIT_MS);
+	read_journal(&f);
+	assert_int_equal(f.starts, 1);
+	assert_int_equal(f.rulesets, 1);
+	assert_int_equal(f.messages, 2 + qn("SELECT count(*) FROM outbox"));
+	assert_int_equal(f.inputs + f.messages, qn("SELECT sum(n) FROM turn"));
+	assert_int_equal(f.inputs + f.messages, world_seq(turn_world(tx.turn)));
+}
+
 /* The real loop wakes by itself for the commit that is due; the clock is ours. */
 static void stop_when_acked(void *arg)
 {
@@ -368,6 +508,9 @@ int main(void)
 		TEST(a_stop_commits_what_is_open_and_reads_no_more),
 		TEST(while_paused_nothing_is_read),
 		TEST(an_idle_daemon_commits_nothing),
+		TEST(every_message_is_counted_once),
+		TEST(listeners_see_events_after_their_commit),
+		TEST(the_journal_holds_every_input),
 		TEST(the_loop_runs_turns),
 	};
 
