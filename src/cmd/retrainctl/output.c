@@ -77,6 +77,19 @@ static void new_line(GString *out, int depth)
 		g_string_append_printf(out, "\n%*s", 2 * depth, "");
 }
 
+/* A number or a key; base/json, which sets commas by the byte before, must see none. */
+static void write_atom(GString *out, const char *key, double number)
+{
+	GString *s = g_string_new(NULL);
+
+	if (key)
+		json_str(s, str_of(key));
+	else
+		json_double(s, number);
+	g_string_append_len(out, s->str, (gssize)s->len);
+	g_string_free(s, TRUE);
+}
+
 /* As jansson would print it, but each number with as few digits as give it again: 0.9,
  * not 0.90000000000000002.  depth < 0: on one line. */
 static void write_json(const json_t *j, int depth, GString *out)
@@ -88,7 +101,7 @@ static void write_json(const json_t *j, int depth, GString *out)
 	size_t i;
 
 	if (json_is_real(j)) {
-		json_double(out, json_real_value(j));
+		write_atom(out, NULL, json_real_value(j));
 		return;
 	}
 	if (!object && !json_is_array(j)) {
@@ -108,7 +121,7 @@ static void write_json(const json_t *j, int depth, GString *out)
 		json_object_foreach((json_t *)(uintptr_t)j, key, v) {
 			g_string_append(out, i++ ? "," : "");
 			new_line(out, in);
-			json_str(out, str_of(key));
+			write_atom(out, key, 0);
 			g_string_append(out, in < 0 ? ":" : ": ");
 			write_json(v, in, out);
 		}
