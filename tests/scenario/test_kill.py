@@ -24,6 +24,16 @@ STEP_MS = 250               # of event time between two events
 WINDOW_MS = 5000
 TENTH = 39                  # every 39th event is due a run; odd ones fail
 
+# The same numbers as plain JSON, to which the source gives no id.
+PLAIN = """
+rules:
+  - name: every
+    on: {type: load}
+    key: data.n
+    mode: observe
+    run: noop
+pipelines: [{name: noop, steps: [{name: a, command: ["true"]}]}]
+"""
 RULES = """
 rules:
   - name: every
@@ -139,14 +149,14 @@ class KillLoop(unittest.TestCase):
         if part[cut:]:
             send(part[cut:])
 
-    def run_loop(self, d, broker_, send, log):
+    def run_loop(self, d, broker_, send, log, kills=KILLS):
         """`send(part)` hands a slice of the log to the broker; slices differ in size."""
         rng = random.Random(SEED + 1)
-        cuts = sorted(rng.sample(range(1, len(log)), KILLS - 1))
+        cuts = sorted(rng.sample(range(1, len(log)), kills - 1))
         slices = [log[a:b] for a, b in zip([0, *cuts], [*cuts, len(log)])]
-        outages = {(i + 1) * KILLS // (OUTAGES + 1) for i in range(OUTAGES)}
+        down = {(i + 1) * kills // (OUTAGES + 1) for i in range(OUTAGES)}
         for i, part in enumerate(slices):
-            if i in outages:
+            if i in down:
                 self.outage(d, broker_, send, part, rng)
             else:
                 self.plain_kill(d, send, part, rng)
@@ -228,6 +238,21 @@ class MqttKills(KillLoop):
             d.wait_connected("sensors")
             self.whole(d, m, lambda part: m.publish_lines(
                 "load", [structured(*e) for e in part]))
+
+
+    def test_every_message_once_without_ids(self):
+        """Only the packet id and the payload tell a message sent again from a new one."""
+        with Mosquitto() as m, Daemon(rules={"plain.yaml": PLAIN}, sources=[
+                {"name": "sensors", "kind": "mqtt", "url": m.url, "topics": ["load"],
+                 "map": {"type": "'load'", "data": "body"}}]) as d:
+            d.wait_connected("sensors")
+            log = feed(KILLS * 10, SEED)
+            self.run_loop(d, m, lambda part: m.publish_lines(
+                "load", [json.dumps({"n": n, "value": v}) for n, _, v in part]), log,
+                KILLS // 2)
+            self.assertEqual(
+                {str(n): 1 for n, _, _ in log},
+                dict(self.rows(d, "SELECT key, count(*) FROM decision GROUP BY key")))
 
 
 class KafkaKills(KillLoop):

@@ -105,6 +105,29 @@ static void qos_2_is_refused_with_the_reason(void **state)
 	assert_false(take(&source_mqtt_kind, "url: mqtt://h\ntopics: [a]\nqos: 0\n", &o));
 }
 
+static void wildcards_of_filters_fill_their_level(void **state)
+{
+	static const char *const good[] = { "a", "#", "+", "a/#", "+/b", "a/+/c", "/", "a//b",
+		"$SYS/#" };
+	static const char *const bad[] = { "a/#/b", "a#", "#/a", "a+", "+a/b", "a/b+/c",
+		"##", "" };
+	struct mqtt_options o;
+	char *text;
+
+	(void)state;
+	for (size_t i = 0; i < G_N_ELEMENTS(good); i++) {
+		text = g_strdup_printf("url: mqtt://h\ntopics: ['%s']\n", good[i]);
+		assert_true(take(&source_mqtt_kind, text, &o));
+		g_free(text);
+	}
+	for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
+		text = g_strdup_printf("url: mqtt://h\ntopics: ['%s']\n", bad[i]);
+		assert_false(take(&source_mqtt_kind, text, &o));
+		assert_non_null(strstr(message, "is not a topic filter"));
+		g_free(text);
+	}
+}
+
 static void urls_name_a_host_and_a_port(void **state)
 {
 	static const struct { const char *url, *host; int port; bool tls;
@@ -175,6 +198,7 @@ int main(void)
 		cmocka_unit_test(what_would_load_code_or_move_positions_is_refused),
 		cmocka_unit_test(partitions_are_numbers_and_ranges),
 		cmocka_unit_test(qos_2_is_refused_with_the_reason),
+		cmocka_unit_test(wildcards_of_filters_fill_their_level),
 		cmocka_unit_test(urls_name_a_host_and_a_port),
 		cmocka_unit_test(secrets_are_no_plain_strings),
 		cmocka_unit_test(every_row_is_documented),
