@@ -497,8 +497,8 @@ static void mqtt_source_status(const struct source *source, struct source_status
 	const struct source_mqtt *s = (const struct source_mqtt *)source;
 
 	*out = (struct source_status){
-		.connected = s->up && subscribed(s), .lag = -1, .reconnects = s->reconnects,
-		.repeats = s->repeats,
+		.connected = s->up && subscribed(s), .lag = -1,
+		.reconnects = s->reconnects, .repeats = s->repeats,
 	};
 	g_strlcpy(out->detail, s->detail, sizeof(out->detail));
 }

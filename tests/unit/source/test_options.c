@@ -107,8 +107,8 @@ static void qos_2_is_refused_with_the_reason(void **state)
 
 static void wildcards_of_filters_fill_their_level(void **state)
 {
-	static const char *const good[] = { "a", "#", "+", "a/#", "+/b", "a/+/c", "/", "a//b",
-		"$SYS/#" };
+	static const char *const good[] = { "a", "#", "+", "a/#", "+/b", "a/+/c", "/",
+		"a//b", "$SYS/#" };
 	static const char *const bad[] = { "a/#/b", "a#", "#/a", "a+", "+a/b", "a/b+/c",
 		"##", "" };
 	struct mqtt_options o;
