@@ -3,7 +3,8 @@
  *	decision given ──► its trace
  *	event given ─────► the trace of the decision on it; else, where it is the last
  *	                   event of the key, evaluated again
- *	else ────────────► evaluated again from the state as it is */
+ *	else ────────────► the decision on the key's last event; where that event decided
+ *	                   nothing, evaluated again from the state as it is */
 #include <string.h>
 
 #include "api/priv.h"
@@ -112,14 +113,37 @@ static void again(struct call *c, const char *event, const struct err *not_found
 	g_string_free(s, TRUE);
 }
 
+/* Id of the key's last event; NULL: none is kept, or what is asked for is unknown. */
+static char *last_event(struct call *c)
+{
+	const char *key = call_arg(c, "key");
+	GString *s = g_string_new(NULL);
+	struct turn_status st;
+	struct err err = { 0 };
+	char *id = NULL;
+
+	if (call_turn(c)) {
+		turn_status(call_turn(c), &st);
+		if (replay_explain(turn_world(call_turn(c)), str_of(call_arg(c, "rule")),
+		    str_of(key ? key : ""), st.wall_ms, st.tick_ms, s, &err)) {
+			json_t *trace = json_loadb(s->str, s->len, JSON_ALLOW_NUL, NULL);
+			id = g_strdup(json_string_value(json_object_get(
+			    json_object_get(trace, "event"), "id")));
+			json_decref(trace);
+		}
+	}
+	g_string_free(s, TRUE);
+	return id;
+}
+
 static void on_explained(struct call *c, const struct err *err, struct str json)
 {
 	const char *event = c->req ? call_arg(c, "event") : NULL;
 
 	if (!err)
 		call_json(c, 200, json);
-	else if (err->code == ERR_NOT_FOUND && event && !call_arg(c, "decision"))
-		again(c, event, err);
+	else if (err->code == ERR_NOT_FOUND && !(c->req && call_arg(c, "decision")))
+		again(c, event, event ? err : NULL);
 	else
 		call_err(c, err);
 }
@@ -137,15 +161,16 @@ void on_explain(struct call *c)
 		call_error(c, 400, "parameter 'decision': expected a number");
 		return;
 	}
-	if (!decision && !call_arg(c, "event")) {
-		again(c, NULL, NULL);
-		return;
-	}
 	q = g_new0(struct query, 1);
 	if (!call_filters(c, q)) {
 		query_free(q);
 		return;
 	}
 	q->id = g_strdup(decision);
+	if (!decision && !q->event && !(q->event = last_event(c))) {
+		query_free(q);
+		again(c, NULL, NULL);
+		return;
+	}
 	call_read(c, q, explain_run, on_explained);
 }

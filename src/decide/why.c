@@ -11,11 +11,11 @@
 #include "base/time.h"
 #include "decide/priv.h"
 
-/* A duration as people say it: two units are enough. */
+/* A duration as people say it: two units are enough, and no fractions of seconds. */
 void span_print(int64_t ms, GString *out)
 {
 	int64_t unit = ms >= 86400000 ? 3600000 : ms >= 3600000 ? 60000 :
-	    ms >= 60000 ? 1000 : 1;
+	    ms >= 1000 ? 1000 : 1;
 
 	duration_print(MAX(ms, 0) / unit * unit, out);
 }

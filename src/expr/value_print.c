@@ -2,12 +2,15 @@
  *
  * Not JSON and not read back: strings are quoted with JSON's escapes and cut
  * after PRINT_TEXT bytes, lists and maps after PRINT_ITEMS members. */
+#include <math.h>
+
 #include "base/json.h"
 #include "expr/number.h"
 #include "expr/utf8.h"
 #include "expr/value.h"
 
 #define PRINT_TEXT 80
+#define PRINT_DIGITS 9		/* longer numbers are rounded to six */
 #define PRINT_ITEMS 5
 
 static void print_string(struct str s, GString *out)
@@ -79,6 +82,13 @@ static void print_number(struct value v, GString *out)
 		return;
 	}
 	print_double(v.d, out);
+	/* 0.28166666666666657 says no more to a person than 0.281667 */
+	if (out->len - from > PRINT_DIGITS && fabs(v.d) >= 1e-4 && fabs(v.d) < 1e6) {
+		char text[G_ASCII_DTOSTR_BUF_SIZE];
+
+		g_string_truncate(out, from);
+		g_string_append(out, g_ascii_formatd(text, sizeof(text), "%.6g", v.d));
+	}
 	if (!strpbrk(out->str + from, ".eNI"))
 		g_string_append(out, ".0");
 }

@@ -173,8 +173,18 @@ struct str vars_trigger_json(struct world *w, const struct run *r)
 	const struct birth *b = &r->b;
 	GString *s = g_string_new(NULL);
 
-	value_to_json(trigger_value(w, b->rule, b->decision, b->events, r->c->created_ms,
-	    b->actor), w->arena, s);
+	json_open(s, '{');
+	json_key(s, "rule");
+	json_str(s, b->rule);
+	json_key(s, "decision");
+	json_i64(s, (int64_t)b->decision);
+	json_key(s, "events");
+	json_raw(s, b->events);
+	json_key(s, "time");
+	json_time(s, r->c->created_ms);
+	json_key(s, "actor");
+	json_str(s, b->actor);
+	json_close(s, '}');
 	return text_take(w, s);
 }
 

@@ -53,7 +53,7 @@ static const struct column rules[] = {
 	{ "RULE", "name", false, COL_TEXT }, { "KIND", "kind", false, COL_TEXT },
 	{ "MODE", "mode", false, COL_TEXT }, { "STATE", "state", false, COL_STATE },
 	{ "SINCE", "since", false, COL_TIME }, { "KEYS", "keys", false, COL_TEXT },
-	{ "LAST DECISION", "last_decision", false, COL_TIME },
+	{ "LAST DECISION", "last_decision", false, COL_TEXT },
 	{ "SUPPRESSED BY", "suppressed_by", false, COL_TEXT },
 	{ "NEXT", "next", false, COL_TIME }, { "PIPELINE", "pipeline", false, COL_TEXT },
 	{ NULL, NULL, false, COL_TEXT },

@@ -2,11 +2,17 @@
 #include "cmd/retrainctl/ctl.h"
 
 static char *reason;
-static gboolean all;
+static gboolean all, force;
 
 static const GOptionEntry abort_rows[] = {
 	{ "reason", 0, 0, G_OPTION_ARG_STRING, &reason, "why, for the record", "TEXT" },
 	{ "all", 0, 0, G_OPTION_ARG_NONE, &all, "every unfinished run", NULL },
+	{ NULL, 0, 0, 0, NULL, NULL, NULL },
+};
+
+static const GOptionEntry retry_rows[] = {
+	{ "force", 0, 0, G_OPTION_ARG_NONE, &force,
+	  "with the pipeline as it is now, if its definition changed", NULL },
 	{ NULL, 0, 0, 0, NULL, NULL, NULL },
 };
 
@@ -32,6 +38,8 @@ static int each(struct ctl *c, const char *pattern, int argc, char **argv)
 
 		if (reason)
 			json_object_set_new(body, "reason", json_string(reason));
+		if (force)
+			json_object_set_new(body, "force", json_true());
 		s = post(c, path, body);
 		status = s > status ? s : status;
 		g_free(path);
@@ -68,7 +76,8 @@ const struct verb verb_abort = {
 };
 const struct verb verb_retry = {
 	.name = "retry",
-	.args = "RUN...",
+	.args = "RUN... [--force]",
 	.summary = "start a run that adopts the completed steps of an ended one",
+	.rows = retry_rows,
 	.run = retry,
 };
