@@ -19,6 +19,7 @@ struct daemon {
 	struct source	**sources;
 	uint32_t	 sources_n;
 	struct reload	*reload;
+	struct sweep	*sweep;
 	struct api	*api;
 	struct io_watch	*signals[3], *watchdog, *hup;
 	char		*fingerprint;

@@ -9,6 +9,7 @@
 #include "cmd/retraind.h"
 #include "io/log.h"
 #include "io/metrics.h"
+#include "turn/sweep.h"
 
 static const struct source_impl *const impls[] = { &source_http, &source_kafka,
 						   &source_mqtt };
@@ -154,6 +155,17 @@ static bool recover(struct daemon *d, struct err *err)
 	return turn_recover(d->turn, rs, err);
 }
 
+static void open_sweep(struct daemon *d)
+{
+	char *runs = g_build_filename(d->config->state_dir.p, "runs", NULL);
+
+	d->sweep = sweep_new(d->loop, d->helper, &(struct sweep_options){
+	    .database = store_path(d->store), .runs_dir = runs,
+	    .keep_ms = d->config->runs.keep_ms,
+	    .keep_bytes = d->config->runs.keep_bytes });
+	g_free(runs);
+}
+
 bool parts_open(struct daemon *d, bool force)
 {
 	struct err err = { 0 };
@@ -172,6 +184,7 @@ bool parts_open(struct daemon *d, bool force)
 		d->status = status_of(&err);
 		return false;
 	}
+	open_sweep(d);
 	api_attach(d->api, &(struct api_parts){ .loop = d->loop, .readers = d->readers,
 	    .store = d->store, .turn = d->turn, .exec = d->exec, .reload = d->reload });
 	log_info("retraind " RETRAIND_VERSION " instance %s, http port %d, socket %s",
@@ -190,5 +203,6 @@ void parts_close(struct daemon *d)
 	turn_free(d->turn);
 	pool_free(d->readers);
 	pool_free(d->helper);
+	sweep_free(d->sweep);
 	store_close(d->store);
 }

@@ -384,6 +384,19 @@ static bool q_retry(struct reader_db *r, const struct query *q, GString *out,
 	return true;
 }
 
+static bool q_ended(struct reader_db *r, const struct query *q, GString *out,
+    struct err *err)
+{
+	sqlite3_stmt *st = prepare(r, "SELECT akey AS key, attempt.finished AS"
+	    " \"finished:t\" FROM attempt JOIN run ON run.id=attempt.run WHERE"
+	    " run.finished>=?1 AND attempt.finished IS NOT NULL AND run.name NOT IN"
+	    " (SELECT run FROM model WHERE stage='champion' AND run IS NOT NULL)"
+	    " ORDER BY attempt.run, attempt.finished");
+
+	sqlite3_bind_int64(st, 1, q->since_ms);
+	return list(r, st, out, err);
+}
+
 static bool (*const questions[])(struct reader_db *, const struct query *, GString *,
 				 struct err *) = {
 	[QUERY_RUNS] = q_runs,           [QUERY_RUN] = q_run,
@@ -391,6 +404,7 @@ static bool (*const questions[])(struct reader_db *, const struct query *, GStri
 	[QUERY_EVENTS] = q_events,       [QUERY_QUARANTINE] = q_quarantine,
 	[QUERY_MODELS] = q_models,       [QUERY_DUES] = q_dues,
 	[QUERY_AUDIT] = q_audit,         [QUERY_RETRY] = q_retry,
+	[QUERY_ENDED] = q_ended,
 };
 
 bool query_run(struct reader_db *r, const struct query *q, GString *json, struct err *err)

@@ -11,7 +11,9 @@
 
 enum query_kind { QUERY_RUNS = 1, QUERY_RUN, QUERY_DECISIONS, QUERY_DECISION,
 	QUERY_EVENTS, QUERY_QUARANTINE, QUERY_MODELS, QUERY_DUES, QUERY_AUDIT,
-	QUERY_RETRY };
+	QUERY_RETRY,
+	QUERY_ENDED };		/* attempts that ended at or after since_ms, oldest first,
+				 * but for the champions' runs: {key finished} */
 struct query {
 	enum query_kind	 kind;
 	char *id; /* RUN, DECISION, RETRY: run name or number, decision id */

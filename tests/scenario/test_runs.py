@@ -221,6 +221,25 @@ pipelines: [{name: done, steps: [{name: a, command: ["true"]}]}]
                              [(git("rev-parse", "HEAD"), False),
                               (git("rev-parse", "HEAD"), True)])
 
+    def test_directories_of_ended_runs_go_the_champions_stays(self):
+        with Daemon(rules=rules("gated")) as d:
+            keys = {}
+            for i, score in enumerate((0.9, 0.1, 0.2)):     # the first is the champion's
+                self.go(d, f"e{i}", score)
+                run = max(d.wait_runs(i + 1, state="completed"), key=lambda r: r["number"])
+                base = os.path.join(d.state_dir, "runs")
+                for a in d.ctl_json("describe", run["id"])["attempts"]:
+                    if os.path.isdir(os.path.join(base, a["key"])):
+                        keys[a["key"]] = run["outcome"]
+                        with open(os.path.join(base, a["key"], "ballast"), "wb") as f:
+                            f.write(b"x" * (1 << 20))
+            d.config["runs"] = {"keep_bytes": "1Mi"}
+            d.write_config()
+            d.restart()
+            want = {k for k, outcome in keys.items() if outcome == "promoted"}
+            self.assertTrue(0 < len(want) < len(keys))
+            d.wait(lambda: set(os.listdir(base)) == want, "only the champion's are left", 30)
+
     def test_by_hand(self):
         with Daemon(rules=rules("gated")) as d:
             answer = json.loads(d.ctl("run", "gated", "--set", "score=0.4", "-o",
