@@ -255,6 +255,22 @@ class Status(unittest.TestCase):
             d.wait_connected("m")
             self.assertEqual(d.source("m")["reconnects"], 1)
 
+    def test_lag_grows_while_paused_and_is_read_after(self):
+        with broker({"t": 2}) as k, Daemon(rules={"r.yaml": COUNTED % ""}, sources=[
+                {"name": "k", "kind": "kafka", "brokers": [k.bootstrap], "topics": ["t"],
+                 "start": "begin"}]) as d:
+            k.produce("t", [event(0)])
+            d.wait(lambda: keys(d) == ["0"], "the first is decided")
+            d.ctl("pause")
+            k.produce("t", [event(n) for n in range(1, 6)])
+            d.wait(lambda: d.source("k")["lag"] == 5, "the lag is seen")
+            self.assertEqual(d.source("k")["detail"], "paused")
+            self.assertEqual(keys(d), ["0"])
+            d.ctl("resume")
+            d.wait_connected("k")
+            d.wait(lambda: keys(d) == [str(n) for n in range(6)], "the rest is decided")
+            self.assertEqual(d.source("k")["lag"], 0)
+
 
 class Http(unittest.TestCase):
     def post(self, d, body, key):
