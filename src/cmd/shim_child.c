@@ -224,12 +224,16 @@ static void die_with(pid_t shim)
 		_exit(124);
 }
 
+/* glibc keeps two signals to itself: signal() refuses them, yet its posix_spawn leaves
+ * them ignored in every child.  So the kernel is asked, whose struct sigaction is four
+ * words and all zero for the default. */
 static void reset_signals(void)
 {
+	const unsigned long dfl[4] = { 0 };
 	sigset_t none;
 
 	for (int i = 1; i < NSIG; i++)
-		signal(i, SIG_DFL);
+		syscall(SYS_rt_sigaction, i, dfl, NULL, sizeof(unsigned long));
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
