@@ -59,6 +59,7 @@ struct retrain_result {
 	int32_t		 again_ms;	/* when to poll next; 0: the host chooses */
 	int64_t		 started_ms, finished_ms;	/* wall; 0: unknown */
 	const char	*code;		/* JSON {repo, ref, commit, dirty}, or NULL */
+	const char	*environment;	/* JSON object: what was let through, or NULL */
 };
 struct retrain_op;
 struct retrain_watch;

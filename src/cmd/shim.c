@@ -123,6 +123,7 @@ static void run(struct shim *s)
 		g_snprintf(s->reason, sizeof(s->reason), "aborted before it started");
 	} else if (read_spec(s) && cgroup_make(s)) {
 		code_note(s);
+		environment_note(s);
 		watch_step(s);
 		if (s->ran)
 			collect(s);
@@ -173,6 +174,7 @@ int main(int argc, char **argv)
 	g_free(s.metrics);
 	g_free(s.artifacts);
 	g_free(s.code);
+	g_free(s.environment);
 	json_decref(s.spec);
 	return s.dir < 0;
 }

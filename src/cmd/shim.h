@@ -32,6 +32,8 @@ struct shim {
 	int64_t		 started_ms, finished_ms;
 	char		*outputs, *metrics, *artifacts;	/* JSON; NULL: none */
 	char		*code;		/* JSON {repo, ref, commit, dirty}; NULL: none */
+	char		*environment;	/* JSON: the names that were let through,
+	    with values */
 };
 const char *spec_text(const struct shim *, const char *name);	/* "" where none */
 int64_t spec_number(const struct shim *, const char *name, int64_t otherwise);
@@ -58,8 +60,10 @@ void log_finish(struct shim_log *);
 /* shim_watch.c: from the start of main to the last descendant's end. */
 void watch_step(struct shim *);
 
-/* shim_code.c: what the pipeline's repository holds when the step starts. */
+/* shim_code.c: what the step starts from: the repository's state, the environment that
+ * the executor lets through. */
 void code_note(struct shim *);
+void environment_note(struct shim *);
 
 /* shim_collect.c: outputs, metrics, artifacts; a bad one fails the step. */
 void collect(struct shim *);

@@ -141,6 +141,7 @@ static GString *record_text(const struct shim *s)
 	add_json(out, "metrics", s->metrics);
 	add_json(out, "artifacts", s->artifacts);
 	add_json(out, "code", s->code);
+	add_json(out, "environment", s->environment);
 	json_close(out, '}');
 	return out;
 }

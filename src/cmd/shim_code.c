@@ -1,5 +1,5 @@
-/* Which code a step runs on: the commit of the pipeline's repository, and whether its
- * files differ from that commit.
+/* What a step starts from: the commit of the pipeline's repository, and whether its
+ * files differ from that commit; the environment that is let through.
  *
  * git is asked by the user that the shim runs as, with its own checks left on: a
  * repository of somebody else is refused by it, and the refusal is what is recorded.
@@ -84,4 +84,18 @@ void code_note(struct shim *s)
 	json_decref(input);
 	if (fd >= 0)
 		close(fd);
+}
+
+/* Our own environment is what the executor lets through, and nothing else. */
+void environment_note(struct shim *s)
+{
+	char **names = g_listenv();
+	GString *out = g_string_new(NULL);
+
+	json_open(out, '{');
+	for (char **n = names; *n; n++)
+		add(out, *n, g_getenv(*n));
+	json_close(out, '}');
+	s->environment = g_string_free(out, FALSE);
+	g_strfreev(names);
 }

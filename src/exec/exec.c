@@ -173,7 +173,7 @@ static void host_done(struct retrain_op *op, const struct retrain_result *a)
 		    str_of(a->native_state),
 		.reason = str_of(a->reason), .outputs = str_of(a->outputs),
 		.metrics = str_of(a->metrics), .artifacts = str_of(a->artifacts),
-		.code = str_of(a->code),
+		.code = str_of(a->code), .environment = str_of(a->environment),
 		.exit_code = a->exit_code, .again_ms = a->again_ms,
 		.started_ms = a->started_ms, .finished_ms = a->finished_ms,
 	};

@@ -173,6 +173,7 @@ static void answer_ended(const json_t *x, struct retrain_op *op,
 	a->metrics = text(x, "metrics");
 	a->artifacts = text(x, "artifacts");
 	a->code = text(x, "code");
+	a->environment = text(x, "environment");
 	host->done(op, a);
 }
 

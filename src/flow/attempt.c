@@ -240,6 +240,9 @@ static void keep_results(struct world *w, struct run *r, uint32_t i,
 		blob_set(w->cells, &s->metrics, rep->metrics);
 	if (rep->code.len && rep->code.len <= CODE_MAX && !r->c->code)
 		blob_set(w->cells, &run_touch(w, r)->code, rep->code);
+	if (rep->environment.len && rep->environment.len <= ENVIRONMENT_MAX &&
+	    !r->c->environment)
+		blob_set(w->cells, &run_touch(w, r)->environment, rep->environment);
 	if (rep->artifacts.len <= RESULT_MAX)
 		blob_set(w->cells, &s->artifacts, rep->artifacts);
 }

@@ -40,6 +40,7 @@ static void put_report(GByteArray *out, const struct report *r)
 	put_str(out, r->metrics);
 	put_str(out, r->artifacts);
 	put_str(out, r->code);
+	put_str(out, r->environment);
 	put_i64(out, r->exit_code);
 	put_i64(out, r->started_ms);
 	put_i64(out, r->finished_ms);
@@ -142,6 +143,7 @@ static const struct report *get_report(struct reader *r, struct arena *arena)
 	rep->metrics = get_str(r);
 	rep->artifacts = get_str(r);
 	rep->code = get_str(r);
+	rep->environment = get_str(r);
 	code = get_i64(r);
 	if (code < INT32_MIN || code > INT32_MAX)
 		r->bad = true;

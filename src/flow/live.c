@@ -276,6 +276,7 @@ void run_remove(struct world *w, struct run *r)
 	blob_drop(w->cells, r->c->reason);
 	blob_drop(w->cells, r->c->gate_version);
 	blob_drop(w->cells, r->c->code);
+	blob_drop(w->cells, r->c->environment);
 	cells_drop(w->cells, r->cell);
 	if (r->pipeline)
 		pipe_unuse(w, r->pipeline);

@@ -16,6 +16,7 @@ enum flow_cell { CELL_RUN = 64, CELL_STEP, CELL_BLOB, CELL_WORLD = 96 };
 #define NEVER INT64_MAX
 #define STEPS_MAX 1000		/* of one pipeline: the run cell stays below CELL_MAX */
 #define RESULT_MAX (1 << 20)	/* bytes of a step's outputs, metrics or artifacts */
+#define ENVIRONMENT_MAX 65536	/* bytes of what is let through to a step */
 #define CODE_MAX 4096		/* bytes of the repository's name, commit and state */
 #define ABSENT_MAX 3		/* so many ABSENTs in a row: the job is lost */
 #define AGAIN_MS 1000		/* to ask again where the executor did not say when */
@@ -44,8 +45,7 @@ struct run_cell {
 	uint8_t		 abort_requested, replacing, rejected, waits_promote;
 	uint8_t		 gated;		/* a gate read the champion: gate_version */
 	uint32_t	 birth, reason, gate_version;	/* blobs */
-	uint32_t	 code;		/* blob:
-	    what the first step found in the repository */
+	uint32_t	 code, environment;	/* blobs: of the first step that ended */
 	uint32_t	 steps_n;
 	uint32_t	 steps[];	/* their cells */
 };

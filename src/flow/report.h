@@ -19,6 +19,7 @@ struct report {
 	struct str	 native_id, native_state, reason;
 	struct str	 outputs, metrics, artifacts;	/* JSON or empty */
 	struct str	 code;		/* JSON {repo, ref, commit, dirty}, or empty */
+	struct str	 environment;	/* JSON object: what was let through; or empty */
 	int32_t		 exit_code;	/* of COMPLETED and FAILED processes; -1: none */
 	int64_t		 started_ms, finished_ms;	/* wall; 0: unknown */
 	int64_t		 again_ms;	/* when to poll next; 0: the host chooses */

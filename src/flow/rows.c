@@ -53,6 +53,7 @@ void row_run(struct world *w, const struct run *r)
 		.events = keep(w, r->b.events), .trigger = vars_trigger_json(w, r),
 		.code = c->code ? blob(w, c->code) : keep(w, r->b.code), .actor = keep(w,
 		    r->b.actor),
+		.environment = blob(w, c->environment),
 		.abort_requested = c->abort_requested, .unverified = run_is_unverified(r),
 		.created_ms = c->created_ms, .started_ms = c->started_ms,
 		.finished_ms = c->finished_ms, .retry_of = r->b.retry_of,

@@ -38,7 +38,7 @@ struct run_row {		/* the whole row each time it changes */
 	enum run_state	 state;
 	enum run_outcome outcome;
 	struct str	 reason;	/* "step train: exit 3", "waiting: 1/1 running" */
-	struct str	 params, events, trigger, code;	/* JSON */
+	struct str	 params, events, trigger, code, environment;	/* JSON */
 	struct str	 actor;
 	bool		 abort_requested, unverified;
 	int64_t		 created_ms, started_ms, finished_ms;	/* 0: not yet */

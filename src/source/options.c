@@ -16,7 +16,7 @@
 	{ "journal", OPT_ENUM, 0, journal_default, 0, 0, "full|ref|off", \
 	  offsetof(struct type, common.journal), NULL, \
 	  "What the journal keeps of each message: its bytes (full), " \
-	  "its position (ref), or nothing (off)" }, \
+	  "its position (ref), or only that it came (off)" }, \
 	{ "payload", OPT_SIZE, OPT_OMIT, NULL, 0, 16 << 20, NULL, \
 	  offsetof(struct type, common.payload), NULL, \
 	  "Largest message; a larger one is quarantined; without a value " \

@@ -75,7 +75,7 @@ static void own_runs(struct arena *a, struct run_row *r)
 {
 	OWN(name), OWN(pipeline), OWN(rule), OWN(key), OWN(model), OWN(reason),
 	    OWN(params);
-	OWN(events), OWN(trigger), OWN(code), OWN(actor);
+	OWN(events), OWN(trigger), OWN(code), OWN(environment), OWN(actor);
 }
 static void own_steps(struct arena *a, struct step_row *r)
 {

@@ -144,7 +144,8 @@ static bool list(struct reader_db *r, sqlite3_stmt *st, GString *out, struct err
 	"name AS id, id AS number, pipeline, rule, key, model, state, outcome, reason," \
 	" decision, events AS \"events:j\", params AS \"params:j\", trigger AS " \
 	"\"trigger:j\"," \
-	" code AS \"code:j\", actor, abort_requested AS \"abort_requested:b\"," \
+	" code AS \"code:j\", environment AS \"environment:j\", actor," \
+	" abort_requested AS \"abort_requested:b\"," \
 	" unverified AS \"unverified:b\", created AS \"created:t\", started AS " \
 	"\"started:t\"," \
 	" finished AS \"finished:t\", lower(hex(pipeline_hash)) AS pipeline_hash," \

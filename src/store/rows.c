@@ -72,6 +72,7 @@ static int write_run(struct store *s, const struct run_row *r)
 	bind_ms(st, 22, r->started_ms);
 	bind_ms(st, 23, r->finished_ms);
 	bind_u64(st, 24, r->retry_of);
+	bind_str(st, 25, r->environment);
 	return step_done(st);
 }
 

@@ -56,6 +56,7 @@ static const char schema_sql[] =
     " reason TEXT, params TEXT, events TEXT, trigger TEXT, code TEXT, actor TEXT,"
     " abort_requested INTEGER NOT NULL, unverified INTEGER NOT NULL,"
     " created INTEGER NOT NULL, started INTEGER, finished INTEGER, retry_of INTEGER,"
+    " environment TEXT,"
     " CHECK((finished IS NULL) = (state IN ('pending','running'))));"
     "CREATE TRIGGER run_final BEFORE UPDATE OF state ON run"
     " WHEN OLD.state IN ('completed','aborted','failed') AND NEW.state <> OLD.state"

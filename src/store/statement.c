@@ -31,9 +31,10 @@ static const char *const sql[ST_MAX] = {
 	    " run_name=excluded.run_name, count=excluded.count",
 	[ST_RUN] =
 	    "INSERT INTO run VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,"
-	    "?16,?17,?18,?19,?20,?21,?22,?23,?24) ON CONFLICT(id) DO UPDATE SET"
+	    "?16,?17,?18,?19,?20,?21,?22,?23,?24,?25) ON CONFLICT(id) DO UPDATE SET"
 	    " state=excluded.state, outcome=excluded.outcome, reason=excluded.reason,"
-	    " code=excluded.code, abort_requested=excluded.abort_requested,"
+	    " code=excluded.code, environment=excluded.environment,"
+	    " abort_requested=excluded.abort_requested,"
 	    " unverified=excluded.unverified, started=excluded.started,"
 	    " finished=excluded.finished",
 	[ST_STEP] =

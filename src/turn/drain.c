@@ -181,6 +181,7 @@ void turn_on_report(void *arg, const struct report *r)
 	own_str(&q->r.key), own_str(&q->r.native_id), own_str(&q->r.native_state);
 	own_str(&q->r.reason), own_str(&q->r.outputs), own_str(&q->r.metrics);
 	own_str(&q->r.artifacts), own_str(&q->r.code);
+	own_str(&q->r.environment);
 	g_queue_push_tail(&t->reports, q);
 	loop_stay_awake(t->p.loop);
 }
@@ -188,7 +189,8 @@ void turn_on_report(void *arg, const struct report *r)
 static void free_report(struct queued_report *q)
 {
 	struct str *v[] = { &q->r.key, &q->r.native_id, &q->r.native_state, &q->r.reason,
-		&q->r.outputs, &q->r.metrics, &q->r.artifacts, &q->r.code };
+		&q->r.outputs, &q->r.metrics, &q->r.artifacts, &q->r.code,
+		&q->r.environment };
 
 	for (unsigned i = 0; i < G_N_ELEMENTS(v); i++)
 		g_free((char *)(uintptr_t)v[i]->p);
@@ -203,7 +205,7 @@ void drain_reports(struct turn *t)
 		struct report r = q->r;
 		struct str *v[] = { &r.key,     &r.native_id, &r.native_state, &r.reason,
 				    &r.outputs, &r.metrics,   &r.artifacts,
-				    &r.code };
+				    &r.code,    &r.environment };
 		struct input in = { .kind = INPUT_REPORT, .report = &r };
 		for (unsigned i = 0; i < G_N_ELEMENTS(v); i++)
 			*v[i] = arena_str(t->arena, *v[i]);

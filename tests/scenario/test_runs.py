@@ -217,6 +217,8 @@ pipelines: [{name: done, steps: [{name: a, command: ["true"]}]}]
                 self.go(d, "e2", score=0.9)
                 codes = [r["code"] for r in sorted(d.wait_runs(2, state="completed"),
                                                    key=lambda r: r["number"])]
+                self.assertEqual(d.runs()[0]["environment"], {"LANG": "C.UTF-8",
+                                                              "TZ": "UTC"})
             self.assertEqual([(c["commit"], c["dirty"]) for c in codes],
                              [(git("rev-parse", "HEAD"), False),
                               (git("rev-parse", "HEAD"), True)])
