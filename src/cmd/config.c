@@ -249,6 +249,11 @@ static bool read_instance(struct config *c, enum catalog_what what, uint32_t id,
 				 STR_ARG(in->name));
 			return false;
 		}
+	if (what == CATALOG_SOURCE && str_is(in->name, STR(CATALOG_RUN))) {
+		diag_add(d, SEV_ERROR, y->at, "the name '" CATALOG_RUN "' is taken: it is"
+		    " the source of the daemon's own events");
+		return false;
+	}
 	if (what == CATALOG_SOURCE && !check_source(c, in, y, d))
 		return false;
 	c->instances_n++;

@@ -128,7 +128,7 @@ static bool add_source(struct daemon *d, const struct source_impl *impl, uint32_
 
 static bool open_sources(struct daemon *d, struct err *err)
 {
-	if (!add_source(d, &source_run, 0, STR("run"), NULL, err))
+	if (!add_source(d, &source_run, CATALOG_RUN_ID, STR(CATALOG_RUN), NULL, err))
 		return false;
 	for (uint32_t i = 0; i < d->config->instances_n; i++) {
 		const struct config_instance *in = &d->config->instances[i];

@@ -15,6 +15,10 @@ struct catalog_kind {
 	size_t		 options_size;	/* of the struct they fill */
 	const struct option *with;	/* of a step's `with:`; NULL: none */
 };
+/* Our own lifecycle events: a source that every daemon has, and no config names. */
+#define CATALOG_RUN "run"
+#define CATALOG_RUN_ID UINT32_MAX
+
 struct catalog_instance {
 	enum catalog_what what;
 	uint32_t	 id;		/* 1.. within `what`; sources are known by it */

@@ -44,8 +44,8 @@ static void read_source(struct reading *rd, const struct yaml *y, struct str nam
 	struct str *known = ARENA_ARRAY(rd->ld->tree, struct str, c->instances_n);
 	uint32_t n = 0;
 
-	if (in) {
-		s->source = in->id;
+	if (in || str_is(name, STR(CATALOG_RUN))) {
+		s->source = in ? in->id : CATALOG_RUN_ID;
 		return;
 	}
 	for (uint32_t i = 0; i < c->instances_n; i++)

@@ -352,6 +352,7 @@ static void step_events(struct turn *t, uint32_t i, const struct message *m,
 		show(t, d->v[k]);
 		seq = turn_step(t, &in);
 		(*t->counts[i].accepted)++;
+		t->counts[i].last_ms = MAX(t->counts[i].last_ms, d->v[k]->time_ms);
 		s->impl->accept(s, m->token, seq, false);
 		if (known)
 			store_put_seen(t->p.store, s->name, h, t->head.tick_ms, seq);

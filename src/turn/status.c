@@ -1,4 +1,6 @@
 /* What /readyz, /metrics and `get sources` ask of the turn. */
+#include <sys/stat.h>
+
 #include "io/metrics.h"
 #include "turn/turn_priv.h"
 
@@ -37,6 +39,9 @@ static void source_gauges(struct source *s, const struct source_count *count)
 	if (st.lag >= 0)
 		metric_set("source_lag_messages", (double)st.lag, "source", name, NULL);
 	*metric_counter("source_reconnects_total", "source", name, NULL) = st.reconnects;
+	if (count->last_ms)
+		metric_set("source_last_event_timestamp_seconds",
+		    (double)count->last_ms / 1e3, "source", name, NULL);
 	*count->duplicate = count->repeats + st.repeats;
 	*metric_counter("source_gaps_total", "source", name, NULL) = st.gaps;
 	g_free(name);
@@ -57,6 +62,16 @@ static void rule_gauges(const struct decide *d, const struct rule *r, double mod
 	g_free(name);
 }
 
+static void file_bytes(const char *part, const char *path, const char *suffix)
+{
+	char *p = g_strconcat(path, suffix, NULL);
+	struct stat st;
+
+	if (stat(p, &st) == 0)
+		metric_set("store_bytes", (double)st.st_size, "part", part, NULL);
+	g_free(p);
+}
+
 void turn_metrics(struct turn *t)
 {
 	static const char *const names[] = { "", "active", "observe", "disabled" };
@@ -66,6 +81,8 @@ void turn_metrics(struct turn *t)
 
 	for (uint32_t i = 0; i < t->sources_n; i++)
 		source_gauges(t->sources[i], &t->counts[i]);
+	file_bytes("database", store_path(t->p.store), "");
+	file_bytes("wal", store_path(t->p.store), "-wal");
 	if (!t->recovered)
 		return;
 	rs = world_ruleset(t->world);

@@ -17,6 +17,7 @@
 #include "io/clock.h"
 #include "io/log.h"
 #include "io/loop.h"
+#include "io/metrics.h"
 #include "io/pool.h"
 #include "io/spawn.h"
 #include "store/query.h"
@@ -39,6 +40,7 @@ struct look {			/* owned by the helper, then by the loop */
 	const struct sweep *s;	/* its texts and bounds alone, which never change */
 	int64_t		 now_ms;
 	GPtrArray	*paths;	/* char *: what may go */
+	int64_t		 bytes;	/* of all run directories */
 };
 
 static _Thread_local int64_t tree_sum;	/* nftw() has no argument of ours */
@@ -118,6 +120,8 @@ static void *look(void *arg)
 	struct query q = { .kind = QUERY_ENDED };
 	int64_t sum;
 	GHashTable *sizes = measure(l->s->runs_dir, &sum, &q.since_ms);
+
+	l->bytes = sum;
 	GString *json = g_string_new(NULL);
 	json_t *ended = NULL;
 
@@ -175,6 +179,8 @@ static void on_looked(void *arg, void *ret)
 	struct look *l = s->look;	/* ret is NULL where the helper ended before */
 
 	s->look = NULL;
+	if (ret)
+		metric_set("store_bytes", (double)l->bytes, "part", "runs", NULL);
 	if (ret && l->paths->len)
 		remove_all(s, l->paths);
 	else
@@ -188,8 +194,8 @@ static void on_timer(void *arg)
 	struct sweep *s = arg;
 	struct look *l = g_new0(struct look, 1);
 
-	*l = (struct look){ s, clock_read().wall_ms,
-		g_ptr_array_new_with_free_func(g_free) };
+	*l = (struct look){ .s = s, .now_ms = clock_read().wall_ms,
+		.paths = g_ptr_array_new_with_free_func(g_free) };
 	if (pool_run(s->helper, look, on_looked, l, s)) {
 		s->look = l;
 		return;

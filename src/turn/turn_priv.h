@@ -41,6 +41,7 @@ struct queued_reload {
 	void		*ctx;
 };
 struct source_count {
+	int64_t		 last_ms;	/* newest event's own time; 0: none yet */
 	uint64_t	*accepted, *quarantined, *duplicate;
 	uint64_t repeats; /* found here, by identity; the source counts its own */
 	bool	 by_id, by_key;		/* mqtt and http; http's Idempotency-Key */

@@ -314,7 +314,7 @@ rules:
     on: {type: go}
     run: {pipeline: train, params: {n: "${data.n}"}}
   - name: second
-    on: {type: retraind.run.completed, where: data.pipeline == "train"}
+    on: {source: run, type: retraind.run.completed, where: data.pipeline == "train"}
     run: {pipeline: publish, params: {of: "${data.run}"}}
 pipelines:
   - name: train
@@ -329,6 +329,9 @@ pipelines:
 class RunSource(unittest.TestCase):
     def test_a_completed_run_starts_another_pipeline_once(self):
         with Daemon(rules={"r.yaml": CHAIN}) as d:
+            # Somebody else's event of that type is none of ours.
+            self.assertEqual(d.post_event("retraind.run.completed", {
+                "pipeline": "train", "run": "train-9"}, "forged")[0], 202)
             for n in (2, 3, 4):
                 self.assertEqual(d.post_event("go", {"n": n}, f"g{n}")[0], 202)
             d.wait_runs(2, pipeline="publish", state="completed")
