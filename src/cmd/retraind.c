@@ -135,7 +135,6 @@ static int serve(struct config *c, const struct args *a)
 	g_free(d.fingerprint);
 	log_info("stopped");
 	log_close();
-	c = d.config;		/* a HUP may have read it anew */
 	config_free(c);
 	return d.status;
 }

@@ -21,7 +21,7 @@ struct daemon {
 	struct reload	*reload;
 	struct sweep	*sweep;
 	struct api	*api;
-	struct io_watch	*signals[3], *watchdog, *hup;
+	struct io_watch	*signals[3], *watchdog;
 	char		*fingerprint;
 	bool		 container;	/* PID 1 of its namespace is our parent */
 	bool		 stopping;
