@@ -168,17 +168,6 @@ uint64_t *metric_counter(const char *name, ...)
 	return &c->count;
 }
 
-void metric_forget(const char *name, const char *k, const char *v)
-{
-	struct family *f = family(name);
-	GString *s = g_string_new(NULL);
-
-	label(s, k, v);
-	if (f->values)
-		g_hash_table_remove(f->values, s->str);
-	g_string_free(s, TRUE);
-}
-
 static void print_cell(GString *out, const struct family *f, const char *labels,
     const struct cell *c)
 {

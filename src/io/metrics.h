@@ -15,7 +15,6 @@ void metric_set(const char *name, double value, ...) __attribute__((sentinel));
 void metric_observe(const char *name, double seconds, ...) __attribute__((sentinel));
 /* A counter's own cell, to be added to directly on hot paths; valid for ever. */
 uint64_t *metric_counter(const char *name, ...) __attribute__((sentinel));
-void metric_forget(const char *name, const char *label, const char *value);
 void metrics_print(GString *out);	/* includes the process_* family */
 void metrics_reset(void);		/* for tests */
 #endif

@@ -107,11 +107,6 @@ bool pool_run(struct pool *p, void *(*run)(void *), void (*on_done)(void *, void
 	return true;
 }
 
-unsigned pool_pending(const struct pool *p)
-{
-	return p->pending;
-}
-
 void pool_free(struct pool *p)
 {
 	struct job *j;

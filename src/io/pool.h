@@ -15,7 +15,6 @@ struct pool *pool_new(struct loop *, const char *name, unsigned threads, unsigne
  * pool, `on_done` on the loop with its result. */
 bool pool_run(struct pool *, void *(*job)(void *owned),
 	      void (*on_done)(void *ctx, void *ret), void *owned, void *ctx);
-unsigned pool_pending(const struct pool *);
 /* Finishes what is running, drops what is queued (on_done is called with NULL for
  * it), joins the threads. */
 void pool_free(struct pool *);

@@ -62,7 +62,6 @@ struct request {
 	struct MHD_Response *response;
 	unsigned	 status;
 	GByteArray	*out;		/* of a stream: not taken yet */
-	void		*data;
 	void		(*on_gone)(void *, struct request *);
 	void		*on_gone_ctx;
 	void		(*on_drain)(void *, struct request *);
@@ -622,16 +621,6 @@ const struct server_peer *request_peer(const struct request *r)
 	static const struct server_peer nobody;
 
 	return r->link ? &r->link->peer : &nobody;
-}
-
-void *request_data(const struct request *r)
-{
-	return r->data;
-}
-
-void request_set_data(struct request *r, void *data)
-{
-	r->data = data;
 }
 
 void request_on_gone(struct request *r, void (*f)(void *, struct request *), void *ctx)

@@ -55,8 +55,6 @@ void request_each_query(const struct request *,
     void (*f)(void *, const char *name, const char *value), void *);
 struct str request_body(const struct request *);
 const struct server_peer *request_peer(const struct request *);
-void *request_data(const struct request *);
-void request_set_data(struct request *, void *);
 /* Called if the client goes away before the answer (the request is then dead). */
 void request_on_gone(struct request *, void (*f)(void *, struct request *), void *);
 

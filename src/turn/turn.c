@@ -348,14 +348,6 @@ struct world *turn_world(struct turn *t)
 	return t->world;
 }
 
-struct source *turn_source(struct turn *t, struct str name)
-{
-	for (uint32_t i = 0; i < t->sources_n; i++)
-		if (str_is(t->sources[i]->name, name))
-			return t->sources[i];
-	return NULL;
-}
-
 uint32_t turn_sources(struct turn *t, struct source ***ret)
 {
 	*ret = t->sources;

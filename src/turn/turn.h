@@ -68,6 +68,5 @@ void turn_metrics(struct turn *);
 void turn_listen(struct turn *, void (*on_event)(void *, struct str json), void *ctx);
 struct world *turn_world(struct turn *);	/* to explain and list; never to change */
 void turn_status(const struct turn *, struct turn_status *);
-struct source *turn_source(struct turn *, struct str name);	/* or NULL */
 uint32_t turn_sources(struct turn *, struct source ***ret);
 #endif

@@ -308,3 +308,15 @@ json_t *client_json(struct ctl *ctl, const char *method, const char *path, json_
 	g_string_free(a.body, TRUE);
 	return j;
 }
+
+int client_show(struct ctl *ctl, const char *method, const char *path, json_t *body,
+    const struct column *columns)
+{
+	int status;
+	json_t *j = client_json(ctl, method, path, body, &status);
+
+	if (j)
+		output(ctl, j, columns);
+	json_decref(j);
+	return status;
+}

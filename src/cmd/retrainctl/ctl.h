@@ -53,6 +53,11 @@ char *client_path(const char *pattern, ...);
 json_t *client_json(struct ctl *, const char *method, const char *path, json_t *body,
     int *ret_exit);
 
+struct column;
+/* client_json(), and the answer printed; the exit status. */
+int client_show(struct ctl *, const char *method, const char *path, json_t *body,
+    const struct column *);
+
 /* output.c: one JSON answer in the asked format. */
 struct column {
 	const char	*title;		/* "RUN" */

@@ -7,13 +7,7 @@ struct ask { char *path; };
 
 static int once(struct ctl *c, void *arg)
 {
-	int status;
-	json_t *j = client_json(c, "GET", ((struct ask *)arg)->path, NULL, &status);
-
-	if (j)
-		output(c, j, NULL);
-	json_decref(j);
-	return status;
+	return client_show(c, "GET", ((struct ask *)arg)->path, NULL, NULL);
 }
 
 static int run(struct ctl *c, int argc, char **argv)

@@ -65,7 +65,7 @@ static int tail(struct ctl *c)
 
 static int emit(struct ctl *c)
 {
-	json_t *e = json_object(), *d = NULL, *j;
+	json_t *e = json_object(), *d = NULL;
 	char *new_id = id ? g_strdup(id) : g_uuid_string_random();
 	int status;
 
@@ -83,10 +83,7 @@ static int emit(struct ctl *c)
 		json_object_set_new(e, "subject", json_string(subject));
 	if (d)
 		json_object_set_new(e, "data", d);
-	j = client_json(c, "POST", "/api/v1/events", e, &status);
-	if (j)
-		output(c, j, NULL);
-	json_decref(j);
+	status = client_show(c, "POST", "/api/v1/events", e, NULL);
 	g_free(new_id);
 	return status;
 }

@@ -123,13 +123,8 @@ struct ask { const struct column *columns; GString *path; };
 static int once(struct ctl *c, void *arg)
 {
 	struct ask *a = arg;
-	int status;
-	json_t *j = client_json(c, "GET", a->path->str, NULL, &status);
 
-	if (j)
-		output(c, j, a->columns);
-	json_decref(j);
-	return status;
+	return client_show(c, "GET", a->path->str, NULL, a->columns);
 }
 
 static int run(struct ctl *c, int argc, char **argv)

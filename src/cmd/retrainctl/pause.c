@@ -5,24 +5,13 @@
 
 extern const struct verb verb_get;
 
-static int post(struct ctl *c, const char *path, json_t *body)
-{
-	int status;
-	json_t *j = client_json(c, "POST", path, body, &status);
-
-	if (j)
-		output(c, j, NULL);
-	json_decref(j);
-	return status;
-}
-
 static int rule_or_all(struct ctl *c, const char *path, int argc, char **argv)
 {
 	json_t *body = json_object();
 
 	if (argc == 1)
 		json_object_set_new(body, "rule", json_string(argv[0]));
-	return post(c, path, body);
+	return client_show(c, "POST", path, body, NULL);
 }
 
 static int run_pause(struct ctl *c, int argc, char **argv)
@@ -44,7 +33,7 @@ static int run_reload(struct ctl *c, int argc, char **argv)
 	(void)argv;
 	if (argc)
 		return usage_error("reload", "expected no argument");
-	return post(c, "/api/v1/reload", json_object());
+	return client_show(c, "POST", "/api/v1/reload", json_object(), NULL);
 }
 
 static int run_sources(struct ctl *c, int argc, char **argv)

@@ -16,17 +16,6 @@ static const GOptionEntry retry_rows[] = {
 	{ NULL, 0, 0, 0, NULL, NULL, NULL },
 };
 
-static int post(struct ctl *c, const char *path, json_t *body)
-{
-	int status;
-	json_t *j = client_json(c, "POST", path, body, &status);
-
-	if (j)
-		output(c, j, NULL);
-	json_decref(j);
-	return status;
-}
-
 static int each(struct ctl *c, const char *pattern, int argc, char **argv)
 {
 	int status = CTL_OK;
@@ -40,7 +29,7 @@ static int each(struct ctl *c, const char *pattern, int argc, char **argv)
 			json_object_set_new(body, "reason", json_string(reason));
 		if (force)
 			json_object_set_new(body, "force", json_true());
-		s = post(c, path, body);
+		s = client_show(c, "POST", path, body, NULL);
 		status = s > status ? s : status;
 		g_free(path);
 	}
@@ -53,7 +42,7 @@ static int abort_runs(struct ctl *c, int argc, char **argv)
 		json_t *body = json_object();
 		if (reason)
 			json_object_set_new(body, "reason", json_string(reason));
-		return post(c, "/api/v1/abort-all", body);
+		return client_show(c, "POST", "/api/v1/abort-all", body, NULL);
 	}
 	if (argc < 1 || all)
 		return usage_error("abort", "expected runs, or --all");

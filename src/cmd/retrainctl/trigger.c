@@ -60,7 +60,7 @@ static json_t *read_params(const char *verb)
 
 static int ask(struct ctl *c, const char *verb, const char *pattern, const char *target)
 {
-	json_t *p = read_params(verb), *body, *j;
+	json_t *p = read_params(verb), *body;
 	char *path;
 	int status;
 
@@ -73,10 +73,7 @@ static int ask(struct ctl *c, const char *verb, const char *pattern, const char 
 	if (force)
 		json_object_set_new(body, "force", json_true());
 	path = client_path(pattern, target);
-	j = client_json(c, "POST", path, body, &status);
-	if (j)
-		output(c, j, NULL);
-	json_decref(j);
+	status = client_show(c, "POST", path, body, NULL);
 	g_free(path);
 	return status;
 }
