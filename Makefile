@@ -80,7 +80,7 @@ UNITS     := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(UNIT_SRC))
 TOOLS     := $(patsubst tests/tools/%.c,$(B)/tests/%,$(wildcard tests/tools/*.c))
 
 .DEFAULT_GOAL := all
-.PHONY: all tests test t demo floors lint help install clean deps docs check-deps check-test-deps force
+.PHONY: all tests test t torture demo floors lint help install clean deps docs check-deps check-test-deps force
 .SECONDARY:
 all: check-deps $(PROGRAMS)  ## build retraind, retrainctl and retrain-shim
 
@@ -154,6 +154,13 @@ test:  ## install what tests need, build with sanitizers, run the whole suite
 t: ## run one test: make t T=name
 	$(Q)$(MAKE) --no-print-directory B=$(B)/san SAN=address,undefined -j$$(nproc) tests
 	@$(PYTHON) tests/run --build $(B)/san --only '$(T)'
+
+torture:  ## the long runs: kills, power loss, faults (P=name for one, SEED=, MINUTES=)
+	@scripts/deps --tests
+	$(Q)$(MAKE) --no-print-directory B=$(B) -j$$(nproc) tests
+	$(Q)$(MAKE) --no-print-directory B=$(B)/san SAN=address,undefined -j$$(nproc) tests
+	@TORTURE=1 RETRAIN_SAN_BUILD=$(abspath $(B)/san) $(PYTHON) tests/run --build $(B) \
+		--only 'torture/$(if $(P),test_$(P))'
 
 demo:  ## install, build and show the whole product at work (KAFKA=real, KEEP=1)
 	@scripts/deps
