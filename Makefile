@@ -140,6 +140,14 @@ $(B)/tests/%: tests/tools/%.c $(B)/flags $(ARCHIVES) $(CMD_SHARED)
 	$(Q)$(CC) $(CPPFLAGS) -Itests $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d $< $(CMD_SHARED) \
 		$(ALL_ARCHIVES) $(LDLIBS) -o $@
 
+# bench/NAME.c: programs of `make bench`; all floors.
+BENCHES := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c))
+$(B)/bench/%: bench/%.c $(B)/flags $(ARCHIVES) $(CMD_SHARED)
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LD $@")
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d $< $(CMD_SHARED) \
+		$(ALL_ARCHIVES) $(LDLIBS) -o $@
+
 check-test-deps: check-deps
 	@for m in $(TEST_MODULES); do pkg-config --exists $${m%%:*} || { echo "missing library" \
 		"$${m%%:*}: apt-get install $${m#*:} (or: scripts/deps --tests)"; exit 1; }; done
