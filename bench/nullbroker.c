@@ -182,7 +182,8 @@ static double *values_make(int n)
 
 	for (int i = 0; i < n; i++) {
 		if (opt_walk > 0)
-			v[i] = (i ? v[i - 1] : 0) + g_rand_double_range(r, -1, 1) * opt_walk * 0.9;
+			v[i] = (i ? v[i - 1] : 0) +
+			    g_rand_double_range(r, -0.9, 0.9) * opt_walk;
 		else
 			v[i] = g_rand_double(r);
 	}

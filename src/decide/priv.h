@@ -11,6 +11,7 @@
 #include "decide/heap.h"
 
 /* ---- keyed cells (keys.c): found by (kind, owner, key) ---- */
+enum { KEYED_LINKS = 2 };
 struct keyed {
 	uint8_t		 kind;		/* enum cell_kind */
 	uint8_t		 owner[OWNER_BYTES];
@@ -19,6 +20,9 @@ struct keyed {
 	/* of CELL_KEY only: */
 	struct rule_state *rs;
 	uint32_t	 pos;		/* in rs->keys */
+	uint32_t	 links;		/* decide.links when these were found: */
+	struct keyed	*last;		/* of its first selector */
+	struct keyed	*sig[KEYED_LINKS]; /* of its first signals */
 	struct due	 tick, clock;
 };
 struct keyed *keyed_find(const struct decide *, enum cell_kind, const uint8_t *owner,
@@ -27,6 +31,10 @@ struct keyed *keyed_find(const struct decide *, enum cell_kind, const uint8_t *o
 struct keyed *keyed_add(struct decide *, enum cell_kind, const uint8_t *owner,
     struct str key, uint32_t bytes, uint32_t reserve, int64_t ttl_ms);
 void keyed_drop(struct decide *, struct keyed *);	/* also what hangs on it */
+/* What the key's rule shares of it: a signal's cell, a selector's last event; NULL: none
+ * yet.  Remembered in the key, because every event asks several times. */
+struct keyed *keyed_signal(const struct decide *, struct keyed *, uint32_t signal);
+struct keyed *keyed_last(const struct decide *, struct keyed *, uint32_t selector);
 void keyed_use(struct decide *, struct keyed *);	/* key_ttl counts from now */
 bool keyed_load(struct decide *, uint32_t cell);	/* one cell into the index */
 void keyed_resize(struct decide *, struct keyed *, uint32_t bytes);
@@ -150,9 +158,8 @@ void ctx_events_json(struct ctx *, GString *out);
 struct str value_key(struct value, struct arena *);	/* {NULL,0}: no key */
 
 /* ---- the last event of a key (last.c) ---- */
-void last_keep(struct decide *, const uint8_t *owner, struct str key,
-    const struct event *, int64_t t_ms, const uint32_t *reads, uint32_t n,
-    int64_t ttl_ms);
+void last_keep(struct decide *, struct keyed *, uint32_t selector, const struct event *,
+    int64_t t_ms);
 /* Fills fields from a kept event; the previous ones of the scratch are cleared. */
 void last_fields(struct ctx *, const struct last_cell *);
 void last_put(struct ctx *, uint32_t field, struct value);
@@ -224,6 +231,7 @@ struct decide {
 	struct ruleset	*rules;
 	uint32_t	 meta;
 	GHashTable	*index;		/* struct keyed, by itself */
+	uint32_t	 links;		/* another number: what keys remember is void */
 	GPtrArray	*all;		/* struct rule_state, by id ascending */
 	struct rule_state **by_rule;	/* by rule->index */
 	GPtrArray	*sels, *sigs;	/* struct sel_state, struct sig_share */
@@ -272,7 +280,7 @@ static inline const struct rule_cell *rule_get(const struct decide *d,
 /* rule_event.c */
 bool event_job_begin(struct decide *, uint32_t *hit);	/* from d->hits; false: no job */
 bool event_body(struct decide *, struct job *, struct emission *);
-void delivery_keep(struct decide *, struct rule_state *, const struct delivery *);
+void delivery_keep(struct decide *, const struct delivery *);
 /* rule_signal.c */
 void signal_samples(struct decide *, struct job *);
 void signal_ctx(struct decide *, struct ctx *, struct rule_state *, struct keyed *,
@@ -283,8 +291,7 @@ void signal_settled(struct decide *, struct rule_state *, struct keyed *);
 void key_arm(struct decide *, struct rule_state *, struct keyed *);
 struct keyed *key_new(struct decide *, struct rule_state *, struct str key);
 struct machine_config machine_config_of(const struct rule *);
-uint32_t signal_root(const struct decide *, const struct rule_state *, uint32_t signal,
-    struct str key);
+uint32_t signal_root(const struct decide *, struct keyed *, uint32_t signal);
 /* rule_schedule.c */
 void schedule_job_begin(struct decide *, struct rule_state *);
 bool schedule_body(struct decide *, struct job *, struct emission *);

@@ -179,20 +179,15 @@ bool event_job_begin(struct decide *d, uint32_t *hit)
 	return true;
 }
 
-static void keep_event(struct decide *d, struct rule_state *rs, const struct delivery *v)
+/* Once per input and selector, whatever the number of rules. */
+void delivery_keep(struct decide *d, const struct delivery *v)
 {
-	struct sel_state *s = rs->sel[v->selector];
+	struct sel_state *s = v->k->rs->sel[v->selector];
 
 	if (s->kept_seq == d->seq)
 		return;
 	s->kept_seq = d->seq;
-	last_keep(d, s->hash, v->key, d->in->event, v->t_ms, s->reads, s->reads_n,
-	    rs->rule->key_ttl_ms);
-}
-
-void delivery_keep(struct decide *d, struct rule_state *rs, const struct delivery *v)
-{
-	keep_event(d, rs, v);
+	last_keep(d, v->k, v->selector, d->in->event, v->t_ms);
 }
 
 static bool fires(const struct rule *r, enum result res)
@@ -216,7 +211,7 @@ bool event_body(struct decide *d, struct job *j, struct emission *em)
 		struct ctx *c = &d->ctx;
 		enum result res;
 
-		keep_event(d, rs, v);
+		delivery_keep(d, v);
 		rs->count.fate[FATE_EVALUATED]++;
 		ctx_init(d, c, rs, v->key);
 		ctx_event(c, d->in->event);

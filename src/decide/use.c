@@ -316,6 +316,7 @@ void use_ruleset(struct decide *d, struct ruleset *set)
 	struct ruleset *old = d->rules;
 
 	d->rules = ruleset_ref(set);
+	d->links++;
 	d->by_rule = g_renew(struct rule_state *, d->by_rule, MAX(set->rules_n, 1));
 	resize_scratch(d, set->plan.n);
 	for (guint i = 0; i < d->all->len; i++)
