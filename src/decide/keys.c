@@ -213,6 +213,13 @@ void keyed_use(struct decide *d, struct keyed *k)
 	w->used_tick = d->now_tick;
 }
 
+int64_t keyed_use_at(const struct decide *d, const struct keyed *k)
+{
+	const struct keyed_cell *h = cells_get(d->cells, k->cell);
+
+	return h->used_tick + slack(h) + 1;
+}
+
 static void leave_rule(struct decide *d, struct keyed *k)
 {
 	struct rule_state *rs = k->rs;
@@ -224,6 +231,8 @@ static void leave_rule(struct decide *d, struct keyed *k)
 	}
 	heap_set(&d->tick, &k->tick, INT64_MAX);
 	heap_set(&rs->clock, &k->clock, INT64_MAX);
+	if (rs->climbs)
+		climb_drop(d, k);
 	last = g_ptr_array_index(rs->keys, rs->keys->len - 1);
 	last->pos = k->pos;
 	g_ptr_array_index(rs->keys, k->pos) = last;

@@ -90,30 +90,34 @@ static enum rule_fate worst_of(uint32_t taken, uint32_t late, uint32_t other)
 	return late ? FATE_LATE : FATE_INVALID;
 }
 
+/* One event becomes a sample of each signal that takes from its selector. */
+enum rule_fate signal_sample(struct decide *d, const struct delivery *v, int64_t clock)
+{
+	struct rule_state *rs = v->k->rs;
+	uint32_t taken = 0, late = 0, other = 0;
+	struct ctx *c = &d->ctx;
+
+	ctx_init(d, c, rs, v->key);
+	ctx_event(c, d->in->event);
+	ctx_vars(c, NULL, clock, 0);
+	for (uint32_t i = 0; i < rs->rule->signals_n; i++) {
+		enum signal_fate f;
+
+		if (rs->rule->signals[i].from != v->selector)
+			continue;
+		f = add_sample(d, rs, i, v, c);
+		taken += f == SIGNAL_TAKEN;
+		late += f == SIGNAL_LATE;
+		other += f == SIGNAL_INVALID || f == SIGNAL_FULL;
+	}
+	delivery_keep(d, v);
+	return worst_of(taken, late, other);
+}
+
 void signal_samples(struct decide *d, struct job *j)
 {
-	for (uint32_t n = 0; n < j->n; n++) {
-		const struct delivery *v = &j->v[n];
-		struct rule_state *rs = j->rs;
-		uint32_t taken = 0, late = 0, other = 0;
-		struct ctx *c = &d->ctx;
-
-		ctx_init(d, c, rs, v->key);
-		ctx_event(c, d->in->event);
-		ctx_vars(c, NULL, j->clock, 0);
-		for (uint32_t i = 0; i < rs->rule->signals_n; i++) {
-			enum signal_fate f;
-
-			if (rs->rule->signals[i].from != v->selector)
-				continue;
-			f = add_sample(d, rs, i, v, c);
-			taken += f == SIGNAL_TAKEN;
-			late += f == SIGNAL_LATE;
-			other += f == SIGNAL_INVALID || f == SIGNAL_FULL;
-		}
-		rs->count.fate[worst_of(taken, late, other)]++;
-		delivery_keep(d, v);
-	}
+	for (uint32_t n = 0; n < j->n; n++)
+		j->rs->count.fate[signal_sample(d, &j->v[n], j->clock)]++;
 }
 
 /* ---- deadlines of a key ---- */
@@ -156,9 +160,11 @@ void key_arm(struct decide *d, struct rule_state *rs, struct keyed *k)
 
 		heap_set(&rs->clock, &k->clock, clock);
 		if (first)
-			rs->clock_stale = d->clocks_stale = true;
+			clock_stale(d, rs);
 	}
 	heap_set(&d->tick, &k->tick, tick);
+	if (rs->climbs)
+		climb_key(d, k);
 }
 
 static int64_t next_every(int64_t at, int64_t every, int64_t now)

@@ -181,11 +181,13 @@ static void sig_free(gpointer p)
 static void unlink_all(struct decide *d)
 {
 	g_ptr_array_set_size(d->sigs, 0);
+	g_ptr_array_set_size(d->stale_sels, 0);	/* take_rule() says it of each rule */
 	for (guint i = d->sels->len; i-- > 0;) {
 		struct sel_state *s = g_ptr_array_index(d->sels, i);
 		const struct selector_cell *c;
 
 		g_ptr_array_set_size(s->rules, 0);
+		s->stale = false;
 		c = s->cell ? cells_get(d->cells, s->cell) : NULL;
 		if (c && c->tick + ORPHAN_MS > d->now_tick)
 			continue;
@@ -292,7 +294,7 @@ static void take_rule(struct decide *d, const struct rule *r, const struct rule 
 	    d->out)
 		each_key(d, rs, wake_now);
 	use_mode(d, rs);
-	rs->clock_stale = d->clocks_stale = true;
+	clock_stale(d, rs);
 }
 
 static const struct rule *old_rule(struct ruleset *old, struct str uid)
@@ -315,6 +317,7 @@ void use_ruleset(struct decide *d, struct ruleset *set)
 {
 	struct ruleset *old = d->rules;
 
+	climb_leave(d);
 	d->rules = ruleset_ref(set);
 	d->links++;
 	d->by_rule = g_renew(struct rule_state *, d->by_rule, MAX(set->rules_n, 1));
@@ -343,6 +346,7 @@ void use_ruleset(struct decide *d, struct ruleset *set)
 	}
 	for (uint32_t i = 0; i < set->rules_n; i++)
 		take_rule(d, &set->rules[i], old_rule(old, set->rules[i].uid));
+	climb_use(d);
 	d->unstarted = true;
 	if (old)
 		ruleset_unref(old);
@@ -412,6 +416,8 @@ void use_fini(struct decide *d)
 	g_ptr_array_free(d->sels, TRUE);
 	g_ptr_array_free(d->sigs, TRUE);
 	g_ptr_array_free(d->told, TRUE);
+	g_ptr_array_free(d->stale, TRUE);
+	g_ptr_array_free(d->stale_sels, TRUE);
 	g_hash_table_destroy(d->by_id);
 	g_hash_table_destroy(d->by_uid);
 }
@@ -431,6 +437,8 @@ void use_init(struct decide *d)
 	d->sels = g_ptr_array_new_with_free_func(sel_free);
 	d->sigs = g_ptr_array_new_with_free_func(sig_free);
 	d->told = g_ptr_array_new();
+	d->stale = g_ptr_array_new();
+	d->stale_sels = g_ptr_array_new();
 	d->by_id = g_hash_table_new(g_direct_hash, g_direct_equal);
 	d->by_uid = g_hash_table_new(g_str_hash, g_str_equal);
 }
