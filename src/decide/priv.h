@@ -62,6 +62,7 @@ struct rule_state {
 	uint32_t	 id, cell;
 	struct str	 uid, name;	/* own copies */
 	const struct rule *rule;	/* NULL: not in the rule set */
+	const struct rule *was;		/* in the set before; valid inside use_ruleset() */
 	struct sel_state **sel;		/* by selector */
 	struct sig_share **sig;		/* by signal */
 	uint32_t	*reads;		/* fields kept of its last event, ascending */
@@ -87,6 +88,9 @@ void use_fini(struct decide *);
 void use_mode(struct decide *, struct rule_state *);	/* off, on, observe changed */
 struct rule_state *use_state(struct decide *, uint32_t cell);
 struct sel_state *use_selector(struct decide *, const uint8_t *hash);
+/* NULL: no rule of this set has it. */
+struct sel_state *use_find_selector(const struct decide *, const uint8_t *hash);
+struct sig_share *use_find_signal(const struct decide *, const uint8_t *owner);
 /* Cells -> memory, before use_ruleset() (load.c). */
 bool use_load(struct decide *, struct err *);
 /* reads.c */
@@ -227,6 +231,7 @@ struct decide {
 	GPtrArray	*all;		/* struct rule_state, by id ascending */
 	struct rule_state **by_rule;	/* by rule->index */
 	GPtrArray	*sels, *sigs;	/* struct sel_state, struct sig_share */
+	GHashTable	*sel_by_hash, *sig_by_owner;	/* the same, to be found */
 	GArray		*sources;	/* uint32_t: source_cell */
 	struct heap	 tick, wall;
 	struct due	 sweep;
