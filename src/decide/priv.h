@@ -286,6 +286,7 @@ bool signal_evaluate(struct decide *, struct rule_state *, struct keyed *, int64
     struct emission *);
 void signal_settled(struct decide *, struct rule_state *, struct keyed *);
 void key_arm(struct decide *, struct rule_state *, struct keyed *);
+void key_arm_hold(struct decide *, struct keyed *, int64_t hold);	/* it alone moved */
 struct keyed *key_new(struct decide *, struct rule_state *, struct str key);
 struct machine_config machine_config_of(const struct rule *);
 uint32_t signal_root(const struct decide *, const struct rule_state *, uint32_t signal,
