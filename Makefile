@@ -86,7 +86,7 @@ UNITS     := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(UNIT_SRC))
 TOOLS     := $(patsubst tests/tools/%.c,$(B)/tests/%,$(wildcard tests/tools/*.c))
 
 .DEFAULT_GOAL := all
-.PHONY: all tests test t torture demo floors lint help install clean deps docs check-deps check-test-deps force
+.PHONY: all tests test t torture bench benches demo floors lint help install clean deps docs check-deps check-test-deps force
 .SECONDARY:
 all: check-deps $(PROGRAMS)  ## build retraind, retrainctl and retrain-shim
 
@@ -146,8 +146,13 @@ $(B)/tests/%: tests/tools/%.c $(B)/flags $(ARCHIVES) $(CMD_SHARED)
 	$(Q)$(CC) $(CPPFLAGS) -Itests $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d $< $(CMD_SHARED) \
 		$(ALL_ARCHIVES) $(LDLIBS) -o $@
 
-# bench/NAME.c: programs of `make bench`; all floors.
+# bench/NAME.c: programs of `make bench`; all floors.  What is started as a step is
+# static, so that its start costs no more than it must.
 BENCHES := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c))
+$(B)/bench/child $(B)/bench/empty_shim: $(B)/bench/%: bench/%.c $(B)/flags
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LD $@")
+	$(Q)$(CC) $(CPPFLAGS) -std=c11 -O2 $(WARN) -static $< -o $@
 $(B)/bench/%: bench/%.c $(B)/flags $(ARCHIVES) $(CMD_SHARED)
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LD $@")
@@ -175,6 +180,15 @@ torture:  ## the long runs: kills, power loss, faults (P=name for one, SEED=, MI
 	$(Q)$(MAKE) --no-print-directory B=$(B)/san SAN=address,undefined -j$$(nproc) tests
 	@TORTURE=1 RETRAIN_SAN_BUILD=$(abspath $(B)/san) $(PYTHON) tests/run --build $(B) \
 		--only 'torture/$(if $(P),test_$(P))'
+
+benches: $(BENCHES)
+# B given on the command line is a row, unless a build lives there.
+BENCH_ROW := $(if $(filter command,$(firstword $(origin B))),$(if $(wildcard $(B)/flags),,$(B)))
+BENCH_B   := $(if $(BENCH_ROW),build,$(B))
+bench:  ## speed beside its limits, one table (B=name for one row, ROUNDS=)
+	@scripts/deps --tests
+	$(Q)$(MAKE) --no-print-directory B=$(BENCH_B) -j$$(nproc) all benches
+	@RETRAIN_BUILD=$(abspath $(BENCH_B)) $(PYTHON) bench/run $(BENCH_ROW)
 
 demo:  ## install, build and show the whole product at work (KAFKA=real, KEEP=1)
 	@scripts/deps

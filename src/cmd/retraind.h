@@ -12,7 +12,7 @@ struct daemon {
 	const char	*config_path, *dir;	/* as given; may be NULL */
 	struct config	*config;
 	struct loop	*loop;
-	struct pool	*helper, *readers;
+	struct pool	*helper, *readers, *checkpointer;
 	struct store	*store;
 	struct exec	*exec;
 	struct turn	*turn;

@@ -63,7 +63,7 @@ static void open_turn(struct daemon *d)
 	const struct store_meta *m = store_meta(d->store);
 	struct turn_parts p = {
 		.loop = d->loop,
-		.helper = d->helper,
+		.checkpointer = d->checkpointer,
 		.store = d->store,
 		.exec = d->exec,
 		.catalog = &d->config->catalog,
@@ -174,6 +174,7 @@ bool parts_open(struct daemon *d, bool force)
 	metric_set("build_info", 1, "version", RETRAIND_VERSION, NULL);
 	d->helper = pool_new(d->loop, "helper", 1, 256);
 	d->readers = pool_new(d->loop, "reader", 2, 64);
+	d->checkpointer = pool_new(d->loop, "checkpoint", 1, 2);
 	ok = open_store(d, force, &err) && open_api(d, &err) && open_exec(d, &err);
 	if (ok) {
 		open_turn(d);
@@ -203,6 +204,7 @@ void parts_close(struct daemon *d)
 	turn_free(d->turn);
 	pool_free(d->readers);
 	pool_free(d->helper);
+	pool_free(d->checkpointer);
 	sweep_free(d->sweep);
 	store_close(d->store);
 }

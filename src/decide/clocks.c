@@ -262,17 +262,23 @@ void clock_stale_sel(struct decide *d, struct sel_state *s)
 	g_ptr_array_add(d->stale_sels, s);
 }
 
-/* What depends on a source is looked at again: holds and idle times moved. */
+/* What depends on a source is looked at again: idle times, and the hold of keys that
+ * wait for a tick.  When a key's own clock is due does not: at a start that would look
+ * at every window of every key, several times. */
 static void source_moved(struct decide *d)
 {
 	for (uint32_t i = 0; i < d->rules->rules_n; i++) {
 		struct rule_state *rs = d->by_rule[i];
+		int64_t hold;
 
 		if (rs->rule->kind != RULE_SIGNAL)
 			continue;
 		clock_stale(d, rs);
+		if (rule_off(d, rs))	/* nothing of it waits */
+			continue;
+		hold = clock_hold(d, rs);
 		for (guint j = 0; j < rs->keys->len; j++)
-			key_arm(d, rs, g_ptr_array_index(rs->keys, j));
+			key_arm_hold(d, g_ptr_array_index(rs->keys, j), hold);
 	}
 }
 

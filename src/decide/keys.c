@@ -315,22 +315,13 @@ static bool any_has_key(const struct decide *d, const GPtrArray *rules, struct s
 /* Whether a shared cell is still in use by a rule that has its key. */
 static bool shared_in_use(const struct decide *d, const struct keyed *k)
 {
-	if (k->kind == CELL_SIGNAL) {
-		for (guint i = 0; i < d->sigs->len; i++) {
-			const struct sig_share *s = g_ptr_array_index(d->sigs, i);
+	const struct sig_share *g;
+	const struct sel_state *s;
 
-			if (memcmp(s->owner, k->owner, OWNER_BYTES) == 0)
-				return any_has_key(d, s->rules, k->key);
-		}
-		return false;
-	}
-	for (guint i = 0; i < d->sels->len; i++) {
-		const struct sel_state *s = g_ptr_array_index(d->sels, i);
-
-		if (memcmp(s->hash, k->owner, OWNER_BYTES) == 0)
-			return any_has_key(d, s->rules, k->key);
-	}
-	return false;
+	if (k->kind == CELL_SIGNAL)
+		return (g = use_find_signal(d, k->owner)) &&
+		    any_has_key(d, g->rules, k->key);
+	return (s = use_find_selector(d, k->owner)) && any_has_key(d, s->rules, k->key);
 }
 
 static bool may_go(const struct decide *d, const struct keyed *k)

@@ -77,6 +77,7 @@ struct rule_state {
 	uint32_t	 id, cell;
 	struct str	 uid, name;	/* own copies */
 	const struct rule *rule;	/* NULL: not in the rule set */
+	const struct rule *was;		/* in the set before; inside use_ruleset() */
 	struct sel_state **sel;		/* by selector */
 	struct sig_share **sig;		/* by signal */
 	uint32_t	*reads;		/* fields kept of its last event, ascending */
@@ -106,6 +107,9 @@ void use_fini(struct decide *);
 void use_mode(struct decide *, struct rule_state *);	/* off, on, observe changed */
 struct rule_state *use_state(struct decide *, uint32_t cell);
 struct sel_state *use_selector(struct decide *, const uint8_t *hash);
+/* NULL: no rule of this set has it. */
+struct sel_state *use_find_selector(const struct decide *, const uint8_t *hash);
+struct sig_share *use_find_signal(const struct decide *, const uint8_t *owner);
 /* Cells -> memory, before use_ruleset() (load.c). */
 bool use_load(struct decide *, struct err *);
 /* reads.c */
@@ -255,6 +259,7 @@ struct decide {
 	GPtrArray	*all;		/* struct rule_state, by id ascending */
 	struct rule_state **by_rule;	/* by rule->index */
 	GPtrArray	*sels, *sigs;	/* struct sel_state, struct sig_share */
+	GHashTable	*sel_by_hash, *sig_by_owner;	/* the same, to be found */
 	GArray		*sources;	/* uint32_t: source_cell */
 	struct heap	 tick, wall;
 	struct due	 sweep;
@@ -343,6 +348,7 @@ bool signal_evaluate(struct decide *, struct rule_state *, struct keyed *, int64
     struct emission *);
 void signal_settled(struct decide *, struct rule_state *, struct keyed *);
 void key_arm(struct decide *, struct rule_state *, struct keyed *);
+void key_arm_hold(struct decide *, struct keyed *, int64_t hold);	/* that moved */
 struct keyed *key_new(struct decide *, struct rule_state *, struct str key);
 struct machine_config machine_config_of(const struct rule *);
 uint32_t signal_root(const struct decide *, struct keyed *, uint32_t signal);

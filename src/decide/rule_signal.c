@@ -167,6 +167,12 @@ void key_arm(struct decide *d, struct rule_state *rs, struct keyed *k)
 		climb_key(d, k);
 }
 
+void key_arm_hold(struct decide *d, struct keyed *k, int64_t hold)
+{
+	if (k->tick.pos)	/* else it waits for no tick */
+		heap_set(&d->tick, &k->tick, MAX(key_get(d, k)->wake_at, hold));
+}
+
 static int64_t next_every(int64_t at, int64_t every, int64_t now)
 {
 	return at > now ? at : at + ((now - at) / every + 1) * every;

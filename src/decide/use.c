@@ -110,19 +110,41 @@ static struct rule_state *state_of(struct decide *d, const struct rule *r)
 
 /* ---- what rules share ---- */
 
+/* Owners and definitions are hashes already: any four bytes of one will do. */
+static guint owner_hash(gconstpointer p)
+{
+	guint h;
+
+	memcpy(&h, p, sizeof(h));
+	return h;
+}
+
+static gboolean owner_equal(gconstpointer a, gconstpointer b)
+{
+	return memcmp(a, b, OWNER_BYTES) == 0;
+}
+
+struct sel_state *use_find_selector(const struct decide *d, const uint8_t *hash)
+{
+	return g_hash_table_lookup(d->sel_by_hash, hash);
+}
+
+struct sig_share *use_find_signal(const struct decide *d, const uint8_t *owner)
+{
+	return g_hash_table_lookup(d->sig_by_owner, owner);
+}
+
 struct sel_state *use_selector(struct decide *d, const uint8_t *hash)
 {
-	struct sel_state *s;
+	struct sel_state *s = use_find_selector(d, hash);
 
-	for (guint i = 0; i < d->sels->len; i++) {
-		s = g_ptr_array_index(d->sels, i);
-		if (memcmp(s->hash, hash, OWNER_BYTES) == 0)
-			return s;
-	}
+	if (s)
+		return s;
 	s = g_new0(struct sel_state, 1);
 	memcpy(s->hash, hash, OWNER_BYTES);
 	s->rules = g_ptr_array_new();
 	g_ptr_array_add(d->sels, s);
+	g_hash_table_insert(d->sel_by_hash, s->hash, s);
 	return s;
 }
 
@@ -139,16 +161,18 @@ static struct sig_share *sig_of(struct decide *d, const struct rule *r, uint32_t
 		for (int b = 0; b < 8; b++)
 			owner[b] ^= (uint8_t)(h >> 8 * b);
 	}
-	for (guint j = 0; j < d->sigs->len; j++) {
-		s = g_ptr_array_index(d->sigs, j);
-		if (memcmp(s->owner, owner, OWNER_BYTES) == 0)
-			return s;
+	s = use_find_signal(d, owner);
+	if (s) {
+		if (!s->rules->len)	/* the one it had is of the set before */
+			s->spec = spec;
+		return s;
 	}
 	s = g_new0(struct sig_share, 1);
 	memcpy(s->owner, owner, OWNER_BYTES);
 	s->spec = spec;
 	s->rules = g_ptr_array_new();
 	g_ptr_array_add(d->sigs, s);
+	g_hash_table_insert(d->sig_by_owner, s->owner, s);
 	return s;
 }
 
@@ -171,31 +195,82 @@ static void link_rule(struct decide *d, struct rule_state *rs)
 	}
 }
 
-static void sig_free(gpointer p)
+static struct sig_share *share_at(const struct decide *d, guint i)
 {
-	struct sig_share *s = p;
+	return g_ptr_array_index(d->sigs, i);
+}
 
+static struct sel_state *selector_at(const struct decide *d, guint i)
+{
+	return g_ptr_array_index(d->sels, i);
+}
+
+static void sig_free(struct sig_share *s)
+{
 	g_ptr_array_free(s->rules, TRUE);
+	g_free(s);
+}
+
+static void sel_free(struct sel_state *s)
+{
+	g_ptr_array_free(s->rules, TRUE);
+	g_free(s->reads);
 	g_free(s);
 }
 
 static void unlink_all(struct decide *d)
 {
-	g_ptr_array_set_size(d->sigs, 0);
-	g_ptr_array_set_size(d->stale_sels, 0);	/* take_rule() says it of each rule */
-	for (guint i = d->sels->len; i-- > 0;) {
-		struct sel_state *s = g_ptr_array_index(d->sels, i);
-		const struct selector_cell *c;
+	for (guint i = 0; i < d->sigs->len; i++)
+		g_ptr_array_set_size(share_at(d, i)->rules, 0);
+	for (guint i = 0; i < d->sels->len; i++)
+		g_ptr_array_set_size(selector_at(d, i)->rules, 0);
+	/* take_rule() says of each rule what is stale. */
+	for (guint i = 0; i < d->stale_sels->len; i++)
+		((struct sel_state *)g_ptr_array_index(d->stale_sels, i))->stale = false;
+	g_ptr_array_set_size(d->stale_sels, 0);
+}
 
-		g_ptr_array_set_size(s->rules, 0);
-		s->stale = false;
-		c = s->cell ? cells_get(d->cells, s->cell) : NULL;
-		if (c && c->tick + ORPHAN_MS > d->now_tick)
+/* True: nothing of it is needed any more, and its cell is gone. */
+static bool sel_orphan(struct decide *d, struct sel_state *s)
+{
+	const struct selector_cell *c = s->cell ? cells_get(d->cells, s->cell) : NULL;
+
+	if (s->rules->len || (c && c->tick + ORPHAN_MS > d->now_tick))
+		return false;
+	if (c)
+		cells_drop(d->cells, s->cell);
+	return true;
+}
+
+/* After linking, what no rule shares goes.  Most stay from set to set, and a reload is
+ * as long as its slowest step: so nothing is freed to be made again. */
+static void sweep_unlinked(struct decide *d)
+{
+	guint kept = 0;
+
+	for (guint i = 0; i < d->sigs->len; i++) {
+		struct sig_share *s = share_at(d, i);
+
+		if (s->rules->len) {
+			d->sigs->pdata[kept++] = s;
 			continue;
-		if (c)
-			cells_drop(d->cells, s->cell);
-		g_ptr_array_remove_index(d->sels, i);
+		}
+		g_hash_table_remove(d->sig_by_owner, s->owner);
+		sig_free(s);
 	}
+	g_ptr_array_set_size(d->sigs, (gint)kept);
+	kept = 0;
+	for (guint i = 0; i < d->sels->len; i++) {
+		struct sel_state *s = selector_at(d, i);
+
+		if (!sel_orphan(d, s)) {
+			d->sels->pdata[kept++] = s;
+			continue;
+		}
+		g_hash_table_remove(d->sel_by_hash, s->hash);
+		sel_free(s);
+	}
+	g_ptr_array_set_size(d->sels, (gint)kept);
 }
 
 /* ---- changing over ---- */
@@ -298,14 +373,6 @@ static void take_rule(struct decide *d, const struct rule *r, const struct rule 
 	clock_stale(d, rs);
 }
 
-static const struct rule *old_rule(struct ruleset *old, struct str uid)
-{
-	for (uint32_t i = 0; old && i < old->rules_n; i++)
-		if (str_is(old->rules[i].uid, uid))
-			return &old->rules[i];
-	return NULL;
-}
-
 static void resize_scratch(struct decide *d, uint32_t n)
 {
 	d->scratch = g_renew(struct value, d->scratch, MAX(n, 1));
@@ -328,6 +395,7 @@ void use_ruleset(struct decide *d, struct ruleset *set)
 
 		if (rs->rule)
 			rs->moved = clock_of(d, rs);
+		rs->was = rs->rule;
 		rs->rule = NULL;
 	}
 	unlink_all(d);
@@ -339,8 +407,9 @@ void use_ruleset(struct decide *d, struct ruleset *set)
 		reads_find(rs);
 		link_rule(d, rs);
 	}
+	sweep_unlinked(d);
 	for (guint i = 0; i < d->sels->len; i++)
-		reads_merge(g_ptr_array_index(d->sels, i));
+		reads_merge(selector_at(d, i));
 	for (guint i = 0; i < d->all->len; i++) {
 		struct rule_state *rs = g_ptr_array_index(d->all, i);
 
@@ -352,7 +421,7 @@ void use_ruleset(struct decide *d, struct ruleset *set)
 		}
 	}
 	for (uint32_t i = 0; i < set->rules_n; i++)
-		take_rule(d, &set->rules[i], old_rule(old, set->rules[i].uid));
+		take_rule(d, &set->rules[i], d->by_rule[i]->was);
 	climb_use(d);
 	d->unstarted = true;
 	if (old)
@@ -419,7 +488,13 @@ void use_fini(struct decide *d)
 		heap_fini(&rs->clock);
 		g_free(rs);
 	}
+	for (guint i = 0; i < d->sels->len; i++)
+		sel_free(selector_at(d, i));
+	for (guint i = 0; i < d->sigs->len; i++)
+		sig_free(share_at(d, i));
 	g_ptr_array_free(d->all, TRUE);
+	g_hash_table_destroy(d->sel_by_hash);
+	g_hash_table_destroy(d->sig_by_owner);
 	g_ptr_array_free(d->sels, TRUE);
 	g_ptr_array_free(d->sigs, TRUE);
 	g_ptr_array_free(d->told, TRUE);
@@ -429,20 +504,13 @@ void use_fini(struct decide *d)
 	g_hash_table_destroy(d->by_uid);
 }
 
-static void sel_free(gpointer p)
-{
-	struct sel_state *s = p;
-
-	g_ptr_array_free(s->rules, TRUE);
-	g_free(s->reads);
-	g_free(s);
-}
-
 void use_init(struct decide *d)
 {
 	d->all = g_ptr_array_new();
-	d->sels = g_ptr_array_new_with_free_func(sel_free);
-	d->sigs = g_ptr_array_new_with_free_func(sig_free);
+	d->sels = g_ptr_array_new();
+	d->sel_by_hash = g_hash_table_new(owner_hash, owner_equal);
+	d->sig_by_owner = g_hash_table_new(owner_hash, owner_equal);
+	d->sigs = g_ptr_array_new();
 	d->told = g_ptr_array_new();
 	d->stale = g_ptr_array_new();
 	d->stale_sels = g_ptr_array_new();

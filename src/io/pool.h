@@ -1,6 +1,7 @@
-/* Threads beside the loop: the helper (one thread: checkpoint, blocking library
- * calls, rule compilation, journal compression) and the readers (two).  A job gets
- * what it owns by pointer and gives back a result; nothing is shared meanwhile. */
+/* Threads beside the loop: the helper (one thread: blocking library calls, rule
+ * compilation), the readers (two) and the checkpointer, alone because the writer may
+ * wait for it and for nothing that takes longer.  A job gets what it owns by pointer
+ * and gives back a result; nothing is shared meanwhile. */
 #ifndef IO_POOL_H
 #define IO_POOL_H
 

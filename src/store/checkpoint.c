@@ -1,12 +1,14 @@
-/* Checkpoints on the helper, and the cap on the write-ahead log.
+/* Checkpoints on a thread of their own, and the cap on the write-ahead log.
  *
  * Invariants
- *   (1) The writer never checkpoints (wal_autocheckpoint=0); the helper does, PASSIVE,
+ *   (1) The writer never checkpoints (wal_autocheckpoint=0); that thread does, PASSIVE,
  *       on a connection of its own that has read once: on a fresh one the call is a
  *       silent no-op.
  *   (2) Above WAL_CAP the writer holds its next turn until a pass that began after it
  *       stopped has ended: no mode of checkpoint caps the log under a nonstop writer.
- *       The log is then empty to the next writer, which starts it anew. */
+ *       The log is then empty to the next writer, which starts it anew.
+ *   (3) A pass waits behind nothing: the thread has no other work, or the compilation
+ *       of ten thousand rules would hold the writer as long as it takes. */
 #include "io/pool.h"
 #include "store/store_priv.h"
 
@@ -49,7 +51,7 @@ static bool ckpt_open(struct ckpt *c)
 	return c->db != NULL;
 }
 
-/* On the helper: owns the ckpt meanwhile. */
+/* On that thread: owns the ckpt meanwhile. */
 static void *pass(void *arg)
 {
 	struct ckpt *c = arg;
@@ -84,14 +86,14 @@ static void on_pass(void *arg, void *ret)
 static void start(struct store *s)
 {
 	s->ckpt_again = false;
-	s->ckpt_running = pool_run(s->helper, pass, on_pass, s->ckpt, s);
+	s->ckpt_running = pool_run(s->checkpointer, pass, on_pass, s->ckpt, s);
 }
 
-void store_attach(struct store *s, struct loop *loop, struct pool *helper,
+void store_attach(struct store *s, struct loop *loop, struct pool *checkpointer,
     void (*on_free)(void *), void *ctx)
 {
 	(void)loop;
-	s->helper = helper;
+	s->checkpointer = checkpointer;
 	s->on_free = on_free;
 	s->on_free_ctx = ctx;
 }
@@ -100,13 +102,13 @@ void checkpoint_after_commit(struct store *s)
 {
 	int64_t bytes = (int64_t)s->wal_pages * s->page_size;
 
-	if (s->helper && bytes >= WAL_START && !s->ckpt_running)
+	if (s->checkpointer && bytes >= WAL_START && !s->ckpt_running)
 		start(s);
 }
 
 bool store_must_wait(struct store *s)
 {
-	if (!s->helper || (int64_t)s->wal_pages * s->page_size < WAL_CAP)
+	if (!s->checkpointer || (int64_t)s->wal_pages * s->page_size < WAL_CAP)
 		return false;
 	if (!s->waiting) {
 		s->waiting = true;
@@ -117,7 +119,7 @@ bool store_must_wait(struct store *s)
 	return s->waiting && s->ckpt_running;
 }
 
-/* The helper was ended before the store: nothing runs any more. */
+/* It was ended before the store: nothing runs any more. */
 void checkpoint_close(struct store *s)
 {
 	if (!s->ckpt)

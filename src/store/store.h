@@ -102,8 +102,8 @@ bool store_low(struct store *, int64_t tick_ms);
 /* The WAL is above its cap: hold the next turn until a checkpoint begun now has ended
  * (on_free is called on the loop). */
 bool store_must_wait(struct store *);
-/* Checkpoints, retention, merging of journal rows, outbox bounds: on the helper. */
-void store_attach(struct store *, struct loop *, struct pool *helper,
+/* Checkpoints: on a pool of one thread. */
+void store_attach(struct store *, struct loop *, struct pool *checkpointer,
     void (*on_free)(void *), void *ctx);
 
 /* The outbox, for the run source and sinks: rows after `after`, in id order. */

@@ -83,7 +83,7 @@ struct store {
 	bool		 low;
 	int64_t		 low_tick;
 	/* checkpoints */
-	struct pool	*helper;
+	struct pool	*checkpointer;
 	void		(*on_free)(void *);
 	void		*on_free_ctx;
 	struct ckpt	*ckpt;

@@ -39,8 +39,9 @@ static void resume_clock(struct turn *t, const struct clock_now *now)
 	}
 }
 
-/* The last good set out of the database; NULL: none, or it no longer compiles. */
-static struct ruleset *last_good(struct turn *t)
+/* The last good set out of the database; NULL: none, or it no longer compiles.  Mostly
+ * its texts are those of the files, and then what was built of them is it. */
+static struct ruleset *last_good(struct turn *t, struct ruleset *rules)
 {
 	struct arena *a = arena_new(0);
 	struct str packed = store_ruleset(t->p.store, a);
@@ -48,7 +49,9 @@ static struct ruleset *last_good(struct turn *t)
 	struct ruleset *rs = NULL;
 	uint32_t n;
 
-	if (packed.len && ruleset_unpack(packed, &texts, &n, a)) {
+	if (packed.len && rules && str_is(packed, rules->packed))
+		rs = ruleset_ref(rules);
+	else if (packed.len && ruleset_unpack(packed, &texts, &n, a)) {
 		struct text *names = ARENA_ARRAY(a, struct text, n);
 		for (uint32_t i = 0; i < n; i++)
 			names[i] = (struct text){ texts[i].name, texts[i].bytes };
@@ -136,7 +139,7 @@ static void first_turn(struct turn *t, struct ruleset *new, const struct clock_n
 bool turn_recover(struct turn *t, struct ruleset *rules, struct err *err)
 {
 	struct clock_now now = t->p.clock();
-	struct ruleset *old = last_good(t), *base;
+	struct ruleset *old = last_good(t, rules), *base;
 	bool same, ok;
 
 	if (!rules && !old && store_meta(t->p.store)->last_turn)

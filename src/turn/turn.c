@@ -270,7 +270,7 @@ struct turn *turn_new(const struct turn_parts *p)
 	t->timer = loop_timer(p->loop, on_timer, t);
 	t->turn = store_meta(p->store)->last_turn;
 	t->open_since_ms = -1;
-	store_attach(p->store, p->loop, p->helper, on_free, t);
+	store_attach(p->store, p->loop, p->checkpointer, on_free, t);
 	loop_before_sleep(p->loop, hook, t);
 	return t;
 }

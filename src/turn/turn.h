@@ -18,7 +18,7 @@ struct pool;
 
 struct turn_parts {
 	struct loop	*loop;
-	struct pool	*helper;
+	struct pool	*checkpointer;	/* a thread of its own, or NULL */
 	struct store	*store;
 	struct exec	*exec;
 	const struct catalog *catalog;
