@@ -62,6 +62,12 @@ class RunTest(unittest.TestCase):
         self.unit("#!/bin/sh\nprintf '1..2\\nok 1 - x\\n'\n")
         self.assertEqual(self.run_tests()[0], 1)
 
+    def test_notes_are_repeated_once_in_their_order(self):
+        text = "print('# note: name  n\\n# note: b  1\\n# note: a  2\\n# note: b  1')\n"
+        self.tree.write("tests/a/run.py", text)
+        notes = [x for x in self.run_tests()[1] if x.startswith("note ")]
+        self.assertEqual(notes, [f"note a/run.py: {x}" for x in ("name  n", "b  1", "a  2")])
+
     def test_exit_status_counts_even_when_all_is_ok(self):
         self.unit(TAP.format("ok 3 - z", 1))
         status, lines = self.run_tests()
