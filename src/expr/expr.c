@@ -208,6 +208,14 @@ uint32_t expr_inputs(const struct prog *p, const struct expr_ref **ret)
 	return p->inputs_n;
 }
 
+bool expr_fields_only(const struct prog *p)
+{
+	for (uint32_t i = 0; i < p->inputs_n; i++)
+		if (p->inputs[i].space != EXPR_FIELD)
+			return false;
+	return true;
+}
+
 uint32_t expr_conjuncts(const struct prog *p, struct expr_equal *ret, uint32_t cap)
 {
 	uint32_t n = MIN(p->equals_n, cap);

@@ -89,6 +89,8 @@ struct str expr_text(const struct prog *);	/* the source text */
 bool expr_constant(const struct prog *, struct value *ret);	/* folded to a constant */
 /* Inputs the program reads, each once, ascending by (space, input). */
 uint32_t expr_inputs(const struct prog *, const struct expr_ref **ret);
+/* All of them are event fields: equal texts then mean the same in every rule. */
+bool expr_fields_only(const struct prog *);
 /* Top-level conjuncts of the form `field == "constant"`; up to `cap`, for the
  * dispatch index.  A false conjunct makes the whole program false or an error. */
 struct expr_equal { uint32_t field; struct str text; };

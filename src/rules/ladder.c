@@ -13,13 +13,7 @@
 /* Reads the event alone: nothing that differs from rule to rule. */
 static bool of_event(const struct prog *p)
 {
-	const struct expr_ref *v;
-	uint32_t n = p ? expr_inputs(p, &v) : 0;
-
-	for (uint32_t i = 0; i < n; i++)
-		if (v[i].space != EXPR_FIELD)
-			return false;
-	return true;
+	return !p || expr_fields_only(p);
 }
 
 static bool limit_of(const struct prog *p, struct expr_limit *ret)

@@ -18,6 +18,7 @@ struct load {
 	struct diags	*diags;
 	struct zones	*zones;
 	const struct catalog *catalog;
+	GHashTable	*progs;		/* of rules' expressions, by text: names_expr() */
 };
 
 /* An error, or a warning, at a node. */

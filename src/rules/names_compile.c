@@ -2,6 +2,37 @@
 #include "rules/names_check.h"
 #include "rules/tmpl_build.h"
 
+struct known {			/* a program that other rules may use as well */
+	struct str	 id;		/* its text, and what type was asked for */
+	const struct prog *prog;
+};
+
+/* Rules repeat each other: `data.model` is compiled once, and in the cache once. */
+static const struct prog *compile(struct names *nm, const struct expr_source *src,
+    enum expr_type want)
+{
+	struct load *ld = nm->ld;
+	struct str id = arena_printf(ld->tree, "%d %.*s", (int)want, STR_ARG(src->text));
+	bool sharing = nm->plan && nm->allowed & NAME_EVENT;
+	struct known *k = sharing ? g_hash_table_lookup(ld->progs, &id) : NULL;
+	uint32_t told = diags_errors(ld->diags) + diags_warnings(ld->diags);
+	const struct expr_ref *inputs;
+	const struct prog *p;
+
+	if (k) {
+		nm->seen |= expr_inputs(k->prog, &inputs) ? NAME_EVENT : 0;
+		return k->prog;
+	}
+	p = expr_compile(&nm->env, src, want, ld->keep, ld->diags);
+	if (!p || !sharing || !expr_fields_only(p) ||
+	    diags_errors(ld->diags) + diags_warnings(ld->diags) != told)
+		return p;
+	k = ARENA_NEW(ld->tree, struct known);
+	*k = (struct known){ id, p };
+	g_hash_table_insert(ld->progs, &k->id, k);
+	return p;
+}
+
 const struct prog *names_expr(struct names *nm, const struct yaml *node,
     enum expr_type want)
 {
@@ -16,7 +47,7 @@ const struct prog *names_expr(struct names *nm, const struct yaml *node,
 	src = (struct expr_source){
 		.text = load_keep(nm->ld, node->scalar), .node = node, .at = node->at,
 	};
-	return expr_compile(&nm->env, &src, want, nm->ld->keep, nm->ld->diags);
+	return compile(nm, &src, want);
 }
 
 const struct prog *names_template(struct names *nm, const struct yaml *node)

@@ -310,7 +310,8 @@ struct ruleset *ruleset_build(const struct rule_text *texts, uint32_t n,
 		.tree = arena_new(0),
 		.diags = diags,
 		.zones = rs->zones,
-		.catalog = catalog},
+		.catalog = catalog,
+		.progs = g_hash_table_new(load_str_hash, load_str_equal)},
 	    .rs = rs,
 	    .files_n = n,
 	    .by_name = g_hash_table_new(g_str_hash, g_str_equal),
@@ -327,6 +328,7 @@ struct ruleset *ruleset_build(const struct rule_text *texts, uint32_t n,
 	build_formats(&b);
 	plan_finish(&rs->plan);
 	g_hash_table_unref(b.by_name);
+	g_hash_table_unref(b.ld.progs);
 	arena_free(b.ld.tree);
 	diags_sort(diags);
 	if (diags_errors(diags) > before) {

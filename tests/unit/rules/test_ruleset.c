@@ -460,9 +460,36 @@ static void schema_and_reference_come_from_the_tables(void **state)
 	g_string_free(md, true);
 }
 
+/* What reads the event alone is one program for all rules; what reads a name that is
+ * another thing in another rule is each rule's own, and errors are told of each. */
+static void equal_expressions_of_events_are_one_program(void **state)
+{
+	struct ruleset *rs = build("vars: {k: 2}\nrules:\n"
+	    "  - {name: a, on: {type: t, key: data.m}, when: data.n > 1, run: p}\n"
+	    "  - {name: b, on: {type: u, key: data.m}, when: data.n > 1, run: p}\n"
+	    "  - {name: c, on: t, when: data.n > vars.k, run: p}\n"
+	    "  - {name: d, on: t, when: data.n > vars.k, run: p}\n" PIPELINE);
+	const struct rule *r = rs->rules;
+
+	(void)state;
+	assert_non_null(r[0].when);
+	assert_ptr_equal(r[0].when, r[1].when);
+	assert_ptr_equal(r[0].selectors[0].key, r[1].selectors[0].key);
+	assert_memory_not_equal(r[0].selectors[0].hash, r[1].selectors[0].hash, 16);
+	assert_ptr_not_equal(r[2].when, r[3].when);
+	assert_int_equal(r[0].reads_n, 1);
+	assert_int_equal(r[1].reads_n, 1);
+	ruleset_unref(rs);
+	check_refused("rules:\n"
+	    "  - {name: a, on: t, when: data.n > nothing, run: p}\n"
+	    "  - {name: b, on: t, when: data.n > nothing, run: p}\n" PIPELINE,
+	    "r.yaml:3");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(equal_expressions_of_events_are_one_program),
 		cmocka_unit_test(expressions_read_slots_and_vars),
 		cmocka_unit_test(facts_now_and_signals_are_noted),
 		cmocka_unit_test(equal_definitions_have_equal_hashes),
