@@ -483,7 +483,7 @@ static void equal_expressions_of_events_are_one_program(void **state)
 	check_refused("rules:\n"
 	    "  - {name: a, on: t, when: data.n > nothing, run: p}\n"
 	    "  - {name: b, on: t, when: data.n > nothing, run: p}\n" PIPELINE,
-	    "r.yaml:3");
+	    "rules.yaml:3");
 }
 
 int main(void)
