@@ -55,9 +55,15 @@ else
 HARD += -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
 LDFLAGS += -fsanitize=$(SAN)
 endif
+# The floors' small functions are inlined into each other when a program is linked: an
+# event costs an eighth less. Unit tests link the same objects without it, being many.
+LTO :=
+ifeq ($(SAN)$(IS_CLANG),0)
+LTO := -flto=auto -ffat-lto-objects
+endif
 WERROR ?=
 CFLAGS   ?= -O2 -g
-CFLAGS   += -std=c11 -ffp-contract=off $(WARN) $(HARD) $(if $(WERROR),-Werror)
+CFLAGS   += -std=c11 -ffp-contract=off $(WARN) $(HARD) $(LTO) $(if $(WERROR),-Werror)
 CPPFLAGS += -D_GNU_SOURCE -DRETRAIND_VERSION='"$(VERSION)"' -DPREFIX='"$(PREFIX)"' \
 	-Iinclude -Isrc $(PC_CFLAGS)
 LDFLAGS  += -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed \
@@ -130,8 +136,8 @@ $(B)/tests/unit/$(1): tests/unit/$(1).c $(B)/flags \
 		$(foreach f,$(call upto,$(firstword $(subst /, ,$(1))),$(FLOORS)),$(B)/lib$(f).a)
 	@mkdir -p $$(@D)
 	$$(if $$(Q),@echo "  LD $$@")
-	$$(Q)$$(CC) $$(CPPFLAGS) -Itests $$(CFLAGS) $$(LDFLAGS) -MMD -MP -MF $$@.d $$< \
-		$$(call reverse,$$(filter %.a,$$^)) -lcmocka $$(LDLIBS) -o $$@
+	$$(Q)$$(CC) $$(CPPFLAGS) -Itests $$(CFLAGS) $$(if $$(LTO),-fno-lto) $$(LDFLAGS) \
+		-MMD -MP -MF $$@.d $$< $$(call reverse,$$(filter %.a,$$^)) -lcmocka $$(LDLIBS) -o $$@
 endef
 $(foreach u,$(UNIT_SRC:tests/unit/%.c=%),$(eval $(call unit,$(u))))
 $(B)/tests/%: tests/tools/%.c $(B)/flags $(ARCHIVES) $(CMD_SHARED)

@@ -34,7 +34,7 @@
 #define ENDLESS (INT64_C(1) << 40)
 
 static int opt_types = 1, opt_keys = 64, opt_port;
-static double opt_rate, opt_trigger_rate;	/* per second; 0: load unlimited, no trigger */
+static double opt_rate, opt_trigger_rate;	/* per second; 0: unlimited, none */
 static int64_t opt_count = ENDLESS, opt_trigger_count;
 static double opt_walk;		/* values: a closed walk with steps up to this */
 
@@ -98,7 +98,10 @@ static uint32_t crc32c(const uint8_t *p, size_t n)
 }
 
 /* What the protocol is made of (Kafka protocol guide: big endian, zigzag varints). */
-static void put8(GByteArray *b, int v) { g_byte_array_append(b, &(guint8){ (guint8)v }, 1); }
+static void put8(GByteArray *b, int v)
+{
+	g_byte_array_append(b, &(guint8){ (guint8)v }, 1);
+}
 static void put16(GByteArray *b, int v)
 {
 	uint16_t w = htons((uint16_t)v);
@@ -182,7 +185,8 @@ static double *values_make(int n)
 
 	for (int i = 0; i < n; i++) {
 		if (opt_walk > 0)
-			v[i] = (i ? v[i - 1] : 0) + g_rand_double_range(r, -1, 1) * opt_walk * 0.9;
+			v[i] = (i ? v[i - 1] : 0) +
+			    g_rand_double_range(r, -0.9, 0.9) * opt_walk;
 		else
 			v[i] = g_rand_double(r);
 	}
@@ -200,8 +204,9 @@ static int event_text(char *out, size_t size, int n, double value)
 	int hot = MAX(opt_keys / 10, 1);
 	int key = n % 10 ? (n * 7) % hot : (n * 13) % opt_keys;
 	int len = snprintf(out, size,
-	    "{\"specversion\":\"1.0\",\"id\":\"e-000000000000\",\"source\":\"/plant/line-%d\","
-	    "\"type\":\"ml.metric.%d\",\"subject\":\"model-%d\",\"time\":\"" T0_TEXT "\","
+	    "{\"specversion\":\"1.0\",\"id\":\"e-000000000000\","
+	    "\"source\":\"/plant/line-%d\",\"type\":\"ml.metric.%d\","
+	    "\"subject\":\"model-%d\",\"time\":\"" T0_TEXT "\","
 	    "\"datacontenttype\":\"application/json\",\"data\":{\"name\":\"psi\","
 	    "\"model\":\"model-%d\",\"value\":%.6f,\"window\":\"5m\",\"n\":%d,\"labels\":"
 	    "{\"region\":\"eu-west-1\",\"stage\":\"production\",\"host\":\"",
@@ -281,9 +286,10 @@ static void append_trigger(GByteArray *out, int64_t n)
 {
 	char text[256];
 	int len = snprintf(text, sizeof(text),
-	    "{\"specversion\":\"1.0\",\"id\":\"t-%" G_GINT64_FORMAT "\",\"source\":\"/bench\","
-	    "\"type\":\"trigger\",\"data\":{\"n\":%" G_GINT64_FORMAT
-	    ",\"sent\":\"%" G_GINT64_FORMAT "\"}}", n, n, trigger_ns(n));
+	    "{\"specversion\":\"1.0\",\"id\":\"t-%" G_GINT64_FORMAT "\","
+	    "\"type\":\"trigger\",\"source\":\"/bench\",\"data\":{\"n\":%" G_GINT64_FORMAT
+	    ",\"sent\":\"%" G_GINT64_FORMAT "\"}}",
+	    n, n, trigger_ns(n));
 	size_t at = batch_begin(out, n, 1);
 
 	put_record(out, 0, text, (size_t)len);
@@ -311,7 +317,8 @@ static int64_t due_in(bool trigger, int64_t offset, int64_t now)
 	if (trigger && opt_trigger_rate > 0 && offset < opt_trigger_count)
 		return trigger_ns(offset) - now;
 	if (!trigger && opt_rate > 0 && offset < opt_count)
-		return started_ns + (int64_t)((double)(offset + 1) * 1e9 / opt_rate) - now;
+		return started_ns +
+		    (int64_t)((double)(offset + 1) * 1e9 / opt_rate) - now;
 	return INT64_MAX;
 }
 
@@ -346,8 +353,8 @@ static void get_str(struct reader *r, char *out, size_t size)
 
 static void answer_versions(GByteArray *out, int version)
 {
-	static const int apis[][3] = { { 0, 0, 3 }, { 1, 0, 4 }, { 2, 0, 1 }, { 3, 0, 2 },
-		{ 10, 0, 0 }, { 18, 0, 0 } };
+	static const int apis[][3] = { { 0, 0, 3 }, { 1, 0, 4 }, { 2, 0, 1 },
+		{ 3, 0, 2 }, { 10, 0, 0 }, { 18, 0, 0 } };
 
 	put16(out, version > 0 ? 35 : 0);	/* UNSUPPORTED_VERSION: ask with 0 */
 	put32(out, G_N_ELEMENTS(apis));
@@ -423,7 +430,8 @@ static void append_records(GByteArray *out, const struct wanted *w, int64_t end)
 		for (int64_t n = w->offset; n < end && out->len - begin < 65536; n++)
 			append_trigger(out, n);
 	else		/* whole batches only: the last one may wait for its end */
-		for (int64_t n = w->offset - w->offset % PER_BATCH; n < end; n += PER_BATCH) {
+		for (int64_t n = w->offset - w->offset % PER_BATCH; n < end;
+		     n += PER_BATCH) {
 			size_t more = templates[n / PER_BATCH % BATCHES].len;
 			if (out->len > begin &&
 			    out->len - begin + more > (size_t)w->bytes)
@@ -521,7 +529,8 @@ static void answer(GByteArray *out, struct reader *r, int api, int version)
 		answer_metadata(out, r, version);
 		break;
 	case 10:
-		put16(out, 0), put32(out, 1), put_str(out, "127.0.0.1"), put32(out, opt_port);
+		put16(out, 0), put32(out, 1);
+		put_str(out, "127.0.0.1"), put32(out, opt_port);
 		break;
 	case 18:
 		answer_versions(out, version);
@@ -587,19 +596,22 @@ static void *serve(void *arg)
 static const GOptionEntry options[] = {
 	{ "port", 0, 0, G_OPTION_ARG_INT, &opt_port, "listen there; 0: any", "N" },
 	{ "types", 0, 0, G_OPTION_ARG_INT, &opt_types, "event types, in turn", "N" },
-	{ "keys", 0, 0, G_OPTION_ARG_INT, &opt_keys, "models; a tenth of them is hot", "N" },
+	{ "keys", 0, 0, G_OPTION_ARG_INT, &opt_keys, "models, a tenth hot", "N" },
 	{ "walk", 0, 0, G_OPTION_ARG_DOUBLE, &opt_walk, "values walk, steps up to", "X" },
 	{ "rate", 0, 0, G_OPTION_ARG_DOUBLE, &opt_rate,
 	  "load per second; 0: unlimited, -1: none", "N" },
 	{ "count", 0, 0, G_OPTION_ARG_INT64, &opt_count, "load ends there", "N" },
-	{ "trigger-rate", 0, 0, G_OPTION_ARG_DOUBLE, &opt_trigger_rate, "per second", "N" },
-	{ "trigger-count", 0, 0, G_OPTION_ARG_INT64, &opt_trigger_count, "and no more", "N" },
+	{ "trigger-rate", 0, 0, G_OPTION_ARG_DOUBLE, &opt_trigger_rate, "per second",
+	  "N" },
+	{ "trigger-count", 0, 0, G_OPTION_ARG_INT64, &opt_trigger_count, "and no more",
+	  "N" },
 	{ 0 },
 };
 
 static int listen_any(void)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)opt_port),
+	struct sockaddr_in a = { .sin_family = AF_INET,
+		.sin_port = htons((uint16_t)opt_port),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t n = sizeof(a);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -631,8 +643,10 @@ int main(int argc, char **argv)
 	int fd, peer;
 
 	g_option_context_add_main_entries(c, options, NULL);
-	if (!g_option_context_parse(c, &argc, &argv, &error) || opt_types < 1 || opt_keys < 1) {
-		fprintf(stderr, "nullbroker: %s\n", error ? error->message : "bad number");
+	if (!g_option_context_parse(c, &argc, &argv, &error) || opt_types < 1 ||
+	    opt_keys < 1) {
+		fprintf(stderr, "nullbroker: %s\n",
+		    error ? error->message : "bad number");
 		return 2;
 	}
 	g_option_context_free(c);

@@ -2,8 +2,8 @@
  *
  * Invariants
  *   (1) The bytes of a block at and after `used` are zero, so an allocation
- *       needs no clearing; arena_reset() clears what was handed out of the
- *       block it keeps.
+ *       needs no clearing; arena_reset() and arena_rewind() clear what was handed
+ *       out of the block they keep.
  *   (2) An allocation never moves: a full block is left as it is and a new one
  *       is put in front of it.
  *   (3) `used` of the arena counts rounded allocations, not block sizes, so a
@@ -69,6 +69,30 @@ void arena_reset(struct arena *a)
 	}
 	a->top = b;
 	a->used = 0;
+}
+
+struct arena_mark arena_mark(const struct arena *a)
+{
+	return (struct arena_mark){ a->top, a->top ? a->top->used : 0, a->used };
+}
+
+void arena_rewind(struct arena *a, struct arena_mark m)
+{
+	/* An arena that was empty at the mark keeps its first block. */
+	while (a->top != m.block && a->top->next) {
+		struct block *next = a->top->next;
+
+		g_free(a->top);
+		a->top = next;
+	}
+	CHECK(!m.block || a->top == m.block);
+	if (a->top) {
+		size_t used = m.block ? m.used : 0;
+
+		memset(a->top->data + used, 0, a->top->used - used);
+		a->top->used = used;
+	}
+	a->used = m.total;
 }
 
 static struct block *block_add(struct arena *a, size_t bytes)

@@ -11,6 +11,14 @@ struct arena;
 struct arena *arena_new(size_t cap_bytes);
 void arena_free(struct arena *);			/* NULL is fine */
 void arena_reset(struct arena *);			/* keeps the first block */
+/* What was allocated since the mark is taken back.  The mark is good until a reset, or
+ * a rewind to an earlier one. */
+struct arena_mark {
+	void		*block;
+	size_t		 used, total;
+};
+struct arena_mark arena_mark(const struct arena *);
+void arena_rewind(struct arena *, struct arena_mark);
 void *arena_alloc(struct arena *, size_t bytes);	/* NULL past the cap */
 size_t arena_used(const struct arena *);
 /* Copies; the copy is followed by a NUL that is not counted.  {NULL,0} past the cap. */

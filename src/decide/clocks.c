@@ -102,6 +102,14 @@ int64_t clock_at(const struct decide *d, const struct rule_state *rs, int64_t ti
 	return rc->anchored ? MAX(clock, rc->clock) : clock;
 }
 
+int64_t clock_of(const struct decide *d, const struct rule_state *rs)
+{
+	const struct selector_cell *c = rs->climbs ? sel_cell(d, rs->sel[0]) : NULL;
+	int64_t clock = rule_get(d, rs)->clock;
+
+	return c ? MAX(clock, c->mark) : clock;
+}
+
 void clock_set(struct decide *d, struct rule_state *rs, int64_t clock)
 {
 	const struct rule_cell *rc = rule_get(d, rs);
@@ -223,6 +231,22 @@ void clock_event(struct decide *d, struct sel_state *s, const struct event *ev, 
 	c->mark = mark_at(d, s, d->now_tick, &idle);
 }
 
+void clock_stale(struct decide *d, struct rule_state *rs)
+{
+	if (rs->clock_stale)
+		return;
+	rs->clock_stale = true;
+	g_ptr_array_add(d->stale, rs);
+}
+
+void clock_stale_sel(struct decide *d, struct sel_state *s)
+{
+	if (s->stale)
+		return;
+	s->stale = true;
+	g_ptr_array_add(d->stale_sels, s);
+}
+
 /* What depends on a source is looked at again: idle times, and the hold of keys that
  * wait for a tick.  When a key's own clock is due does not: at a start that would look
  * at every window of every key, several times. */
@@ -234,7 +258,7 @@ static void source_moved(struct decide *d)
 
 		if (rs->rule->kind != RULE_SIGNAL)
 			continue;
-		rs->clock_stale = d->clocks_stale = true;
+		clock_stale(d, rs);
 		if (rule_off(d, rs))	/* nothing of it waits */
 			continue;
 		hold = clock_hold(d, rs);

@@ -2,7 +2,9 @@
  *
  * An input becomes jobs, one per rule that it concerns, taken in rule order:
  *
- *	event       one job per rule that matches: EVENT, or SAMPLES of a signal rule
+ *	event       one job per rule that matches: EVENT, or SAMPLES of a signal rule;
+ *	            of a ladder (climb.c) one per rule that can change its answer,
+ *	            in the place of the first
  *	deadline    the one with this id: KEYS, CLOCK, DUE, a sweep, a counting row
  *	trigger     one job each
  *
@@ -12,6 +14,7 @@
  *	BODY	the samples, then the keys that they touched
  *	AT	deadlines at c
  *
+ * (of rules that share a signal BEFORE is done for all before the first one's BODY)
  * so that it does not matter how inputs are cut into turns.  Each step may bring one
  * emission; the state that its answer leaves is what the next step sees.
  *
@@ -36,6 +39,7 @@ struct decide *decide_new(struct cells *cells)
 	d->triggers = g_array_new(FALSE, FALSE, sizeof(struct trigger));
 	d->bytes = g_byte_array_new();
 	d->text = g_string_new(NULL);
+	d->climbing = g_ptr_array_new();
 	d->sweep.id = (uint64_t)DUE_SWEEP << 56;
 	d->cursor_max = INT64_MIN;
 	use_init(d);
@@ -47,6 +51,7 @@ void decide_free(struct decide *d)
 {
 	if (!d)
 		return;
+	climb_leave(d);
 	keys_fini(d);
 	use_fini(d);
 	if (d->rules)
@@ -54,6 +59,7 @@ void decide_free(struct decide *d)
 	heap_fini(&d->tick);
 	heap_fini(&d->wall);
 	facts_free(d->facts);
+	g_ptr_array_free(d->climbing, TRUE);
 	g_array_free(d->sources, TRUE);
 	g_array_free(d->triggers, TRUE);
 	g_byte_array_free(d->bytes, TRUE);
@@ -125,7 +131,7 @@ static void begin_due(struct decide *d, uint64_t id)
 	case DUE_CLOCK:
 		if (!rs || !rs->rule || rule_off(d, rs))
 			break;
-		rs->clock_stale = d->clocks_stale = true;
+		clock_stale(d, rs);
 		d->job = (struct job){ .rs = rs, .kind = JOB_CLOCK, .has_clock = true,
 			.phase = PHASE_BEFORE, .clock = clock_at(d, rs, d->now_tick) };
 		d->working = true;
@@ -157,7 +163,8 @@ void decide_begin(struct decide *d, const struct input *in, uint64_t seq, struct
 	d->now_wall = in->wall_ms;
 	d->arena = a;
 	d->out = out;
-	d->hits_n = d->hits_i = 0;
+	d->hits_n = d->hits_i = d->early_i = 0;
+	d->climb.of = NULL;
 	d->working = false;
 	g_array_set_size(d->triggers, 0);
 	d->triggers_i = 0;
@@ -184,9 +191,19 @@ void decide_begin(struct decide *d, const struct input *in, uint64_t seq, struct
 
 static bool next_job(struct decide *d)
 {
-	while (d->hits_i < d->hits_n)
+	for (;;) {
+		if (d->climb.of && climb_next(d))
+			return true;
+		if (d->early_i < d->hits_n) {
+			if (event_early_begin(d, &d->early_i))
+				return true;
+			continue;
+		}
+		if (d->hits_i == d->hits_n)
+			break;
 		if (event_job_begin(d, &d->hits_i))
 			return true;
+	}
 	if (d->triggers_i < d->triggers->len) {
 		const struct trigger *t = &g_array_index(d->triggers, struct trigger,
 		    d->triggers_i++);
@@ -271,21 +288,30 @@ bool decide_next(struct decide *d, struct emission *em)
 
 /* ---- deadlines ---- */
 
+static void refresh_clock(struct decide *d, struct rule_state *rs)
+{
+	const struct due *top = heap_top(&rs->clock);
+
+	rs->clock_stale = false;
+	if (top || rs->clock_tick.pos)
+		heap_set(&d->tick, &rs->clock_tick,
+		    rs->rule && rs->rule->kind == RULE_SIGNAL && top ?
+		    clock_reaches(d, rs, top->at) : INT64_MAX);
+}
+
 static void refresh_clocks(struct decide *d)
 {
-	if (!d->clocks_stale)
-		return;
-	d->clocks_stale = false;
-	for (uint32_t i = 0; d->rules && i < d->rules->rules_n; i++) {
-		struct rule_state *rs = d->by_rule[i];
-		const struct due *top = heap_top(&rs->clock);
+	for (guint i = 0; i < d->stale->len; i++)
+		refresh_clock(d, g_ptr_array_index(d->stale, i));
+	g_ptr_array_set_size(d->stale, 0);
+	for (guint i = 0; i < d->stale_sels->len; i++) {
+		struct sel_state *s = g_ptr_array_index(d->stale_sels, i);
 
-		if (!rs->clock_stale)
-			continue;
-		rs->clock_stale = false;
-		heap_set(&d->tick, &rs->clock_tick, rs->rule->kind == RULE_SIGNAL && top ?
-		    clock_reaches(d, rs, top->at) : INT64_MAX);
+		s->stale = false;
+		for (guint n = 0; n < s->rules->len; n++)
+			refresh_clock(d, g_ptr_array_index(s->rules, n));
 	}
+	g_ptr_array_set_size(d->stale_sels, 0);
 }
 
 bool decide_next_due(const struct decide *cd, enum due_clock clock, struct deadline *ret)
@@ -305,6 +331,9 @@ bool decide_next_due(const struct decide *cd, enum due_clock clock, struct deadl
 struct rule_count decide_rule_count(const struct decide *d, uint32_t rule_id)
 {
 	const struct rule_state *rs = rule_by_id(d, rule_id);
+	struct rule_count c = rs ? rs->count : (struct rule_count){ 0 };
 
-	return rs ? rs->count : (struct rule_count){ 0 };
+	for (enum rule_fate f = 0; rs && f < FATE_MAX; f++)
+		c.fate[f] += climb_fate(rs, f);
+	return c;
 }

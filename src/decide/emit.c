@@ -216,9 +216,9 @@ bool trigger_body(struct decide *d, struct job *j, struct emission *em)
 	if (rs->rule->kind == RULE_SCHEDULE)
 		ctx_due(&c, d->now_wall);
 	else
-		ctx_kept(&c, keyed_find(d, CELL_LAST, rs->sel[0]->hash, k->key));
+		ctx_kept(&c, keyed_last(d, k, 0));
 	c.due_ms = 0;
-	ctx_vars(&c, k, rule_get(d, rs)->clock, rs->needs);
+	ctx_vars(&c, k, clock_of(d, rs), rs->needs);
 	return emit(d, &c, k, JOB_TRIGGER, t, em);
 }
 

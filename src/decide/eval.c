@@ -259,7 +259,7 @@ void ctx_vars(struct ctx *c, struct keyed *k, int64_t clock, uint32_t needs)
 	for (uint32_t i = 0; k && i < c->rule->signals_n; i++) {
 		c->sig[i] = (struct sig_host){ .host = { &sig_ops }, .d = c->d,
 			.spec = &c->rule->signals[i].spec, .clock = clock,
-			.root = signal_root(c->d, c->rs, i, c->key) };
+			.root = signal_root(c->d, k, i) };
 		c->vars[RVAR_SIGNALS + i] = value_host(&c->sig[i].host);
 	}
 	if (needs & ~(1u << RVAR_KEY | 1u << RVAR_NOW | 1u << RVAR_VARS))

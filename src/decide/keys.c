@@ -88,6 +88,40 @@ struct keyed *keyed_find(const struct decide *d, enum cell_kind kind,
 	return g_hash_table_lookup(d->index, &probe);
 }
 
+/* Links of another time are forgotten. */
+static void links_check(const struct decide *d, struct keyed *k)
+{
+	if (k->links == d->links)
+		return;
+	k->links = d->links;
+	k->last = NULL;
+	memset(k->sig, 0, sizeof(k->sig));
+}
+
+struct keyed *keyed_signal(const struct decide *d, struct keyed *k, uint32_t i)
+{
+	const uint8_t *owner = k->rs->sig[i]->owner;
+
+	links_check(d, k);
+	if (i >= KEYED_LINKS)
+		return keyed_find(d, CELL_SIGNAL, owner, k->key);
+	if (!k->sig[i])
+		k->sig[i] = keyed_find(d, CELL_SIGNAL, owner, k->key);
+	return k->sig[i];
+}
+
+struct keyed *keyed_last(const struct decide *d, struct keyed *k, uint32_t selector)
+{
+	const uint8_t *owner = k->rs->sel[selector]->hash;
+
+	links_check(d, k);
+	if (selector)
+		return keyed_find(d, CELL_LAST, owner, k->key);
+	if (!k->last)
+		k->last = keyed_find(d, CELL_LAST, owner, k->key);
+	return k->last;
+}
+
 static void enter(struct decide *d, struct keyed *k)
 {
 	struct rule_state *rs = k->kind == CELL_KEY || k->kind == CELL_DEDUPE ?
@@ -179,6 +213,13 @@ void keyed_use(struct decide *d, struct keyed *k)
 	w->used_tick = d->now_tick;
 }
 
+int64_t keyed_use_at(const struct decide *d, const struct keyed *k)
+{
+	const struct keyed_cell *h = cells_get(d->cells, k->cell);
+
+	return h->used_tick + slack(h) + 1;
+}
+
 static void leave_rule(struct decide *d, struct keyed *k)
 {
 	struct rule_state *rs = k->rs;
@@ -190,6 +231,8 @@ static void leave_rule(struct decide *d, struct keyed *k)
 	}
 	heap_set(&d->tick, &k->tick, INT64_MAX);
 	heap_set(&rs->clock, &k->clock, INT64_MAX);
+	if (rs->climbs)
+		climb_drop(d, k);
 	last = g_ptr_array_index(rs->keys, rs->keys->len - 1);
 	last->pos = k->pos;
 	g_ptr_array_index(rs->keys, k->pos) = last;
@@ -211,6 +254,7 @@ void keyed_drop(struct decide *d, struct keyed *k)
 	}
 	if (k->rs)
 		leave_rule(d, k);
+	d->links++;
 	cell = k->cell;
 	g_hash_table_remove(d->index, k);	/* frees it; reads its key in the cell */
 	cells_drop(d->cells, cell);

@@ -75,11 +75,12 @@ static void encode_values(struct decide *d, const struct event *ev, const uint32
 	}
 }
 
-void last_keep(struct decide *d, const uint8_t *owner, struct str key,
-    const struct event *ev, int64_t t_ms, const uint32_t *reads, uint32_t n, int64_t ttl)
+void last_keep(struct decide *d, struct keyed *of, uint32_t selector,
+    const struct event *ev, int64_t t_ms)
 {
-	struct keyed *k = keyed_find(d, CELL_LAST, owner, key);
-	uint32_t head = (uint32_t)sizeof(struct last_cell) + key.len;
+	const struct sel_state *s = of->rs->sel[selector];
+	struct keyed *k = keyed_last(d, of, selector);
+	uint32_t head = (uint32_t)sizeof(struct last_cell) + of->key.len;
 	struct last_cell *c;
 	bool cut = false;
 
@@ -88,9 +89,10 @@ void last_keep(struct decide *d, const uint8_t *owner, struct str key,
 	put_str(d->bytes, clip(ev->source));
 	put_str(d->bytes, clip(ev->type));
 	put_str(d->bytes, clip(ev->subject));
-	encode_values(d, ev, reads, n, CELL_MAX - head, &cut);
+	encode_values(d, ev, s->reads, s->reads_n, CELL_MAX - head, &cut);
 	if (!k)
-		k = keyed_add(d, CELL_LAST, owner, key, sizeof(*c), d->bytes->len, ttl);
+		k = keyed_add(d, CELL_LAST, s->hash, of->key, sizeof(*c), d->bytes->len,
+		    of->rs->rule->key_ttl_ms);
 	else if (cells_bytes(d->cells, k->cell) < head + d->bytes->len ||
 	    cells_bytes(d->cells, k->cell) > 4 * (head + d->bytes->len))
 		keyed_resize(d, k, head + d->bytes->len);

@@ -11,6 +11,7 @@
 #include "decide/heap.h"
 
 /* ---- keyed cells (keys.c): found by (kind, owner, key) ---- */
+enum { KEYED_LINKS = 2 };
 struct keyed {
 	uint8_t		 kind;		/* enum cell_kind */
 	uint8_t		 owner[OWNER_BYTES];
@@ -19,6 +20,9 @@ struct keyed {
 	/* of CELL_KEY only: */
 	struct rule_state *rs;
 	uint32_t	 pos;		/* in rs->keys */
+	uint32_t	 links;		/* decide.links when these were found: */
+	struct keyed	*last;		/* of its first selector */
+	struct keyed	*sig[KEYED_LINKS]; /* of its first signals */
 	struct due	 tick, clock;
 };
 struct keyed *keyed_find(const struct decide *, enum cell_kind, const uint8_t *owner,
@@ -27,7 +31,13 @@ struct keyed *keyed_find(const struct decide *, enum cell_kind, const uint8_t *o
 struct keyed *keyed_add(struct decide *, enum cell_kind, const uint8_t *owner,
     struct str key, uint32_t bytes, uint32_t reserve, int64_t ttl_ms);
 void keyed_drop(struct decide *, struct keyed *);	/* also what hangs on it */
+/* What the key's rule shares of it: a signal's cell, a selector's last event; NULL: none
+ * yet.  Remembered in the key, because every event asks several times. */
+struct keyed *keyed_signal(const struct decide *, struct keyed *, uint32_t signal);
+struct keyed *keyed_last(const struct decide *, struct keyed *, uint32_t selector);
 void keyed_use(struct decide *, struct keyed *);	/* key_ttl counts from now */
+/* The tick before which it does nothing. */
+int64_t keyed_use_at(const struct decide *, const struct keyed *);
 bool keyed_load(struct decide *, uint32_t cell);	/* one cell into the index */
 void keyed_resize(struct decide *, struct keyed *, uint32_t bytes);
 void keys_init(struct decide *);
@@ -49,6 +59,7 @@ struct sel_state {		/* one selector definition */
 	uint64_t	 kept_seq;	/* of the last event kept */
 	int64_t		 mark_before;	/* the watermark before that event */
 	int64_t		 lateness_ms;
+	bool		 stale;		/* clock_tick of its rules is to be computed */
 	uint32_t	*reads;		/* fields that its rules read, ascending */
 	uint32_t	 reads_n;
 	GPtrArray	*rules;		/* struct rule_state: in the rule set */
@@ -78,6 +89,9 @@ struct rule_state {
 	struct due	 clock_tick;	/* when tick alone moves the clock far enough */
 	struct due	 flush, sched;
 	bool		 clock_stale;	/* clock_tick is to be computed again */
+	struct climbs	*climbs;	/* of its ladder; NULL: it is on none */
+	uint32_t	 member;	/* its index there */
+	struct due	 next;		/* its first clock deadline, in climbs.clock */
 	struct rule_count count;
 };
 /* Another rule set: state stays by uid and by definition. */
@@ -109,8 +123,13 @@ void clock_sources_down(struct decide *);
 /* The rule's clock at this tick, never before the stored one; TIME_NONE: it has none. */
 int64_t clock_at(const struct decide *, const struct rule_state *, int64_t tick);
 void clock_set(struct decide *, struct rule_state *, int64_t clock);
+/* Where it was moved last; of a rule on a ladder it follows from the selector. */
+int64_t clock_of(const struct decide *, const struct rule_state *);
 /* The tick at which the clock reaches `at` without an event; INT64_MAX: never. */
 int64_t clock_reaches(const struct decide *, const struct rule_state *, int64_t at);
+/* When tick moves the rule's clock, or all rules' of the selector, is open again. */
+void clock_stale(struct decide *, struct rule_state *);
+void clock_stale_sel(struct decide *, struct sel_state *);
 /* Tick deadlines of the rule wait until then: its sources are catching up. */
 int64_t clock_hold(const struct decide *, const struct rule_state *);
 
@@ -154,9 +173,8 @@ void ctx_events_json(struct ctx *, GString *out);
 struct str value_key(struct value, struct arena *);	/* {NULL,0}: no key */
 
 /* ---- the last event of a key (last.c) ---- */
-void last_keep(struct decide *, const uint8_t *owner, struct str key,
-    const struct event *, int64_t t_ms, const uint32_t *reads, uint32_t n,
-    int64_t ttl_ms);
+void last_keep(struct decide *, struct keyed *, uint32_t selector, const struct event *,
+    int64_t t_ms);
 /* Fills fields from a kept event; the previous ones of the scratch are cleared. */
 void last_fields(struct ctx *, const struct last_cell *);
 void last_put(struct ctx *, uint32_t field, struct value);
@@ -190,6 +208,8 @@ void dedupe_forget_observed(struct decide *, struct rule_state *);
 enum job_kind { JOB_EVENT = 1, JOB_SAMPLES, JOB_KEYS, JOB_CLOCK, JOB_DUE,
 	JOB_TRIGGER };
 enum phase { PHASE_BEFORE = 1, PHASE_BODY, PHASE_AT };
+struct climbs;			/* climb.c */
+struct climb;
 struct delivery {		/* one event for one key */
 	struct str	 key;
 	uint32_t	 selector;
@@ -228,6 +248,7 @@ struct decide {
 	struct ruleset	*rules;
 	uint32_t	 meta;
 	GHashTable	*index;		/* struct keyed, by itself */
+	uint32_t	 links;		/* another number: what keys remember is void */
 	GPtrArray	*all;		/* struct rule_state, by id ascending */
 	struct rule_state **by_rule;	/* by rule->index */
 	GPtrArray	*sels, *sigs;	/* struct sel_state, struct sig_share */
@@ -236,7 +257,9 @@ struct decide {
 	struct heap	 tick, wall;
 	struct due	 sweep;
 	int64_t		 cursor_max;	/* of any schedule, or later */
-	bool		 clocks_stale;
+	GPtrArray	*stale;		/* struct rule_state with clock_stale */
+	GPtrArray	*stale_sels;	/* struct sel_state with stale */
+	GPtrArray	*climbing;	/* struct climbs: of the rule set's ladders */
 	bool		 unstarted;	/* loaded or used, no time seen yet */
 	GPtrArray	*told;		/* struct rule_state whose row is to be written */
 	GHashTable	*by_uid, *by_id;	/* lookups only */
@@ -248,7 +271,16 @@ struct decide {
 	struct arena	*arena;
 	struct decided	*out;
 	const struct dispatch_hit *hits;
-	uint32_t	 hits_n, hits_i;
+	uint32_t	 hits_n, hits_i, early_i;
+	struct climbing {		/* the hit that stands for a ladder */
+		struct climbs	*of;	/* NULL: none */
+		struct climb	*key;	/* NULL: its rules take the event one by one */
+		struct delivery	 v;
+		int64_t		 clock;
+		bool		 added;	/* the sample is in; awake is known */
+		uint32_t	*awake;	/* members to be evaluated, ascending */
+		uint32_t	 awake_n, i;
+	} climb;
 	GArray		*triggers;	/* struct trigger */
 	uint32_t	 triggers_i;
 	struct job	 job;
@@ -275,10 +307,33 @@ static inline const struct rule_cell *rule_get(const struct decide *d,
 	return cells_get(d->cells, rs->cell);
 }
 /* rule_event.c */
-bool event_job_begin(struct decide *, uint32_t *hit);	/* from d->hits; false: no job */
+/* From d->hits, which it advances over one rule's; false: no job. */
+bool event_job_begin(struct decide *, uint32_t *hit);
+/* Of rules that share a signal, the first adds the sample for all: the deadlines before
+ * the event's clock, of each of them, come first. */
+bool event_early_begin(struct decide *, uint32_t *hit);
+bool event_early(struct decide *, struct rule_state *, const struct dispatch_hit *,
+    uint32_t n);
+/* One event for one rule by one selector; MATCH_NO also where the rule is off. */
+enum match { MATCH_NO = 1, MATCH_YES, MATCH_INVALID };
+enum match deliver(struct decide *, struct rule_state *, uint32_t sel, struct delivery *);
+/* climb.c */
+void climb_use(struct decide *);		/* after another rule set */
+void climb_leave(struct decide *);		/* before it */
+/* The event of a ladder's first rule is taken for all of them; false: each rule takes it
+ * on its own, as it also has to after an event that the first did not take. */
+bool climb_begin(struct decide *, struct rule_state *first);
+bool climb_next(struct decide *);		/* d->job; false: the ladder is done */
+void climb_key(struct decide *, struct keyed *);	/* armed: is it quiet? */
+void climb_drop(struct decide *, struct keyed *);	/* goes, or its rule is off */
+uint64_t climb_fate(const struct rule_state *, enum rule_fate);
+/* One rule takes the event by these hits of its selectors; false: no job. */
+bool event_job(struct decide *, struct rule_state *, const struct dispatch_hit *,
+    uint32_t n);
 bool event_body(struct decide *, struct job *, struct emission *);
-void delivery_keep(struct decide *, struct rule_state *, const struct delivery *);
+void delivery_keep(struct decide *, const struct delivery *);
 /* rule_signal.c */
+enum rule_fate signal_sample(struct decide *, const struct delivery *, int64_t clock);
 void signal_samples(struct decide *, struct job *);
 void signal_ctx(struct decide *, struct ctx *, struct rule_state *, struct keyed *,
     int64_t clock);
@@ -289,8 +344,7 @@ void key_arm(struct decide *, struct rule_state *, struct keyed *);
 void key_arm_hold(struct decide *, struct keyed *, int64_t hold);	/* that moved */
 struct keyed *key_new(struct decide *, struct rule_state *, struct str key);
 struct machine_config machine_config_of(const struct rule *);
-uint32_t signal_root(const struct decide *, const struct rule_state *, uint32_t signal,
-    struct str key);
+uint32_t signal_root(const struct decide *, struct keyed *, uint32_t signal);
 /* rule_schedule.c */
 void schedule_job_begin(struct decide *, struct rule_state *);
 bool schedule_body(struct decide *, struct job *, struct emission *);

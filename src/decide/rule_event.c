@@ -19,8 +19,6 @@ static bool selector_takes(const struct selector *s, const struct event *e)
 	return !s->subject.len || str_is(e->subject, s->subject);
 }
 
-enum match { MATCH_NO = 1, MATCH_YES, MATCH_INVALID };
-
 static enum match match_where(struct ctx *c, const struct selector *s)
 {
 	if (!s->where)
@@ -109,90 +107,150 @@ static struct keyed *key_for(struct decide *d, struct rule_state *rs, struct str
 	return key_new(d, rs, key);
 }
 
-static bool deliver(struct decide *d, struct rule_state *rs, uint32_t sel,
+enum match deliver(struct decide *d, struct rule_state *rs, uint32_t sel,
     struct delivery *out)
 {
 	struct ctx *c = &d->ctx;
 	enum match m;
 
 	if (!selector_takes(&rs->rule->selectors[sel], d->in->event))
-		return false;
+		return MATCH_NO;
 	ctx_init(d, c, rs, STR(""));
 	ctx_event(c, d->in->event);
 	m = match(c, &rs->rule->selectors[sel], out);
 	if (m == MATCH_NO)
-		return false;
+		return MATCH_NO;
 	if (rule_off(d, rs)) {
 		count_disabled(d, rs);
-		return false;
+		return MATCH_INVALID;
 	}
 	if (m == MATCH_INVALID) {
 		rs->count.fate[FATE_INVALID]++;
-		return false;
+		return MATCH_INVALID;
 	}
 	out->selector = sel;
 	out->k = key_for(d, rs, out->key);
 	if (!out->k) {
 		rs->count.fate[FATE_REFUSED_KEY]++;
-		return false;
+		return MATCH_INVALID;
 	}
 	out->key = out->k->key;
+	return MATCH_YES;
+}
+
+/* The samples' clock: each selector that delivered moves on. */
+static void job_clock(struct decide *d, struct job *j)
+{
+	j->kind = JOB_SAMPLES;
+	j->phase = PHASE_BEFORE;
+	j->has_clock = true;
+	for (uint32_t i = 0; i < j->n; i++) {
+		struct sel_state *s = j->rs->sel[j->v[i].selector];
+
+		clock_event(d, s, d->in->event, j->v[i].t_ms);
+		j->v[i].mark = s->mark_before;
+		clock_stale_sel(d, s);
+	}
+	j->clock = clock_at(d, j->rs, d->now_tick);
+}
+
+bool event_job(struct decide *d, struct rule_state *rs, const struct dispatch_hit *h,
+    uint32_t n)
+{
+	struct job *j = &d->job;
+
+	*j = (struct job){ .rs = rs, .phase = PHASE_BODY, .kind = JOB_EVENT };
+	j->v = ARENA_ARRAY(d->arena, struct delivery, n);
+	for (uint32_t i = 0; i < n; i++)
+		if (deliver(d, rs, h[i].selector, &j->v[j->n]) == MATCH_YES)
+			j->n++;
+	if (j->n && rs->rule->kind == RULE_SIGNAL)
+		job_clock(d, j);
+	return j->n > 0;
+}
+
+static bool shares_signal(const struct rule_state *rs)
+{
+	for (uint32_t i = 0; i < rs->rule->signals_n; i++)
+		if (rs->sig[i]->rules->len > 1)
+			return true;
+	return false;
+}
+
+bool event_early(struct decide *d, struct rule_state *rs, const struct dispatch_hit *h,
+    uint32_t n)
+{
+	const struct due *top = heap_top(&rs->clock);
+	struct ctx *c = &d->ctx;
+	struct delivery v;
+	bool any = false;
+	int64_t clock;
+
+	for (uint32_t i = 0; top && i < n; i++) {
+		const struct selector *s = &rs->rule->selectors[h[i].selector];
+
+		if ((!s->time && top->at >= d->in->event->time_ms) ||
+		    !selector_takes(s, d->in->event))
+			continue;
+		ctx_init(d, c, rs, STR(""));
+		ctx_event(c, d->in->event);
+		if (match(c, s, &v) != MATCH_YES)
+			continue;
+		clock_event(d, rs->sel[h[i].selector], d->in->event, v.t_ms);
+		clock_stale_sel(d, rs->sel[h[i].selector]);
+		any = true;
+	}
+	clock = any ? clock_at(d, rs, d->now_tick) : 0;
+	if (!any || top->at >= clock)
+		return false;
+	d->job = (struct job){ .rs = rs, .kind = JOB_CLOCK, .phase = PHASE_BEFORE,
+		.has_clock = true, .clock = clock - 1 };
 	return true;
+}
+
+/* The rule of the hits at *hit, which is advanced over them. */
+static struct rule_state *next_rule(struct decide *d, uint32_t *hit, uint32_t *ret_n)
+{
+	const struct dispatch_hit *h = &d->hits[*hit];
+
+	*ret_n = 0;
+	while (*hit + *ret_n < d->hits_n && h[*ret_n].rule == h->rule)
+		++*ret_n;
+	*hit += *ret_n;
+	return d->by_rule[h->rule];
+}
+
+bool event_early_begin(struct decide *d, uint32_t *hit)
+{
+	const struct dispatch_hit *h = &d->hits[*hit];
+	uint32_t n;
+	struct rule_state *rs = next_rule(d, hit, &n);
+
+	return rs->rule->kind == RULE_SIGNAL && !rs->climbs && shares_signal(rs) &&
+	    event_early(d, rs, h, n);
 }
 
 /* The job of the next rule that takes the event; advances over its hits. */
 bool event_job_begin(struct decide *d, uint32_t *hit)
 {
 	const struct dispatch_hit *h = &d->hits[*hit];
-	struct rule_state *rs = d->by_rule[h->rule];
-	struct job *j = &d->job;
-	uint32_t n = 0, i;
+	uint32_t n;
+	struct rule_state *rs = next_rule(d, hit, &n);
 
-	while (*hit + n < d->hits_n && h[n].rule == h->rule)
-		n++;
-	*hit += n;
-	*j = (struct job){ .rs = rs, .phase = PHASE_BODY, .kind = JOB_EVENT };
-	j->v = ARENA_ARRAY(d->arena, struct delivery, n);
-	for (i = 0; i < n; i++)
-		if (deliver(d, rs, h[i].selector, &j->v[j->n]))
-			j->n++;
-	if (!j->n)
-		return false;
-	if (rs->rule->kind != RULE_SIGNAL)
-		return true;
-	j->kind = JOB_SAMPLES;
-	j->phase = PHASE_BEFORE;
-	j->has_clock = true;
-	for (i = 0; i < j->n; i++) {
-		struct sel_state *s = rs->sel[j->v[i].selector];
-
-		clock_event(d, s, d->in->event, j->v[i].t_ms);
-		j->v[i].mark = s->mark_before;
-		for (guint n_rs = 0; n_rs < s->rules->len; n_rs++) {
-			struct rule_state *other = g_ptr_array_index(s->rules, n_rs);
-
-			other->clock_stale = true;
-		}
-		d->clocks_stale = true;
-	}
-	j->clock = clock_at(d, rs, d->now_tick);
-	return true;
+	if (rs->climbs)
+		return climb_begin(d, rs);
+	return event_job(d, rs, h, n);
 }
 
-static void keep_event(struct decide *d, struct rule_state *rs, const struct delivery *v)
+/* Once per input and selector, whatever the number of rules. */
+void delivery_keep(struct decide *d, const struct delivery *v)
 {
-	struct sel_state *s = rs->sel[v->selector];
+	struct sel_state *s = v->k->rs->sel[v->selector];
 
 	if (s->kept_seq == d->seq)
 		return;
 	s->kept_seq = d->seq;
-	last_keep(d, s->hash, v->key, d->in->event, v->t_ms, s->reads, s->reads_n,
-	    rs->rule->key_ttl_ms);
-}
-
-void delivery_keep(struct decide *d, struct rule_state *rs, const struct delivery *v)
-{
-	keep_event(d, rs, v);
+	last_keep(d, v->k, v->selector, d->in->event, v->t_ms);
 }
 
 static bool fires(const struct rule *r, enum result res)
@@ -216,7 +274,7 @@ bool event_body(struct decide *d, struct job *j, struct emission *em)
 		struct ctx *c = &d->ctx;
 		enum result res;
 
-		keep_event(d, rs, v);
+		delivery_keep(d, v);
 		rs->count.fate[FATE_EVALUATED]++;
 		ctx_init(d, c, rs, v->key);
 		ctx_event(c, d->in->event);

@@ -35,25 +35,18 @@ struct keyed *key_new(struct decide *d, struct rule_state *rs, struct str key)
 	return k;
 }
 
-static struct keyed *signal_of(const struct decide *d, const struct rule_state *rs,
-    uint32_t i, struct str key)
+uint32_t signal_root(const struct decide *d, struct keyed *of, uint32_t i)
 {
-	return keyed_find(d, CELL_SIGNAL, rs->sig[i]->owner, key);
-}
-
-uint32_t signal_root(const struct decide *d, const struct rule_state *rs, uint32_t i,
-    struct str key)
-{
-	const struct keyed *k = signal_of(d, rs, i, key);
+	const struct keyed *k = keyed_signal(d, of, i);
 
 	return k ? ((const struct signal_cell *)cells_get(d->cells, k->cell))->root : 0;
 }
 
-static struct keyed *signal_make(struct decide *d, struct rule_state *rs, uint32_t i,
-    struct str key)
+static struct keyed *signal_make(struct decide *d, struct keyed *of, uint32_t i)
 {
+	const struct rule_state *rs = of->rs;
 	const struct signal_spec *spec = &rs->rule->signals[i].spec;
-	struct keyed *k = signal_of(d, rs, i, key);
+	struct keyed *k = keyed_signal(d, of, i);
 	struct signal_cell *c;
 	uint32_t root;
 
@@ -61,7 +54,7 @@ static struct keyed *signal_make(struct decide *d, struct rule_state *rs, uint32
 		keyed_use(d, k);
 		return k;
 	}
-	k = keyed_add(d, CELL_SIGNAL, rs->sig[i]->owner, key, sizeof(*c), 0,
+	k = keyed_add(d, CELL_SIGNAL, rs->sig[i]->owner, of->key, sizeof(*c), 0,
 	    rs->rule->key_ttl_ms);
 	root = signal_new(spec, d->cells);
 	c = cells_touch(d->cells, k->cell);
@@ -75,7 +68,7 @@ static enum signal_fate add_sample(struct decide *d, struct rule_state *rs, uint
     const struct delivery *v, struct ctx *c)
 {
 	const struct rule_signal *s = &rs->rule->signals[i];
-	struct keyed *k = signal_make(d, rs, i, v->key);
+	struct keyed *k = signal_make(d, v->k, i);
 	struct signal_cell *sc = cells_touch(d->cells, k->cell);
 	enum signal_fate fate = SIGNAL_INVALID;
 	double x = 1;
@@ -97,36 +90,40 @@ static enum rule_fate worst_of(uint32_t taken, uint32_t late, uint32_t other)
 	return late ? FATE_LATE : FATE_INVALID;
 }
 
+/* One event becomes a sample of each signal that takes from its selector. */
+enum rule_fate signal_sample(struct decide *d, const struct delivery *v, int64_t clock)
+{
+	struct rule_state *rs = v->k->rs;
+	uint32_t taken = 0, late = 0, other = 0;
+	struct ctx *c = &d->ctx;
+
+	ctx_init(d, c, rs, v->key);
+	ctx_event(c, d->in->event);
+	ctx_vars(c, NULL, clock, 0);
+	for (uint32_t i = 0; i < rs->rule->signals_n; i++) {
+		enum signal_fate f;
+
+		if (rs->rule->signals[i].from != v->selector)
+			continue;
+		f = add_sample(d, rs, i, v, c);
+		taken += f == SIGNAL_TAKEN;
+		late += f == SIGNAL_LATE;
+		other += f == SIGNAL_INVALID || f == SIGNAL_FULL;
+	}
+	delivery_keep(d, v);
+	return worst_of(taken, late, other);
+}
+
 void signal_samples(struct decide *d, struct job *j)
 {
-	for (uint32_t n = 0; n < j->n; n++) {
-		const struct delivery *v = &j->v[n];
-		struct rule_state *rs = j->rs;
-		uint32_t taken = 0, late = 0, other = 0;
-		struct ctx *c = &d->ctx;
-
-		ctx_init(d, c, rs, v->key);
-		ctx_event(c, d->in->event);
-		ctx_vars(c, NULL, j->clock, 0);
-		for (uint32_t i = 0; i < rs->rule->signals_n; i++) {
-			enum signal_fate f;
-
-			if (rs->rule->signals[i].from != v->selector)
-				continue;
-			f = add_sample(d, rs, i, v, c);
-			taken += f == SIGNAL_TAKEN;
-			late += f == SIGNAL_LATE;
-			other += f == SIGNAL_INVALID || f == SIGNAL_FULL;
-		}
-		rs->count.fate[worst_of(taken, late, other)]++;
-		delivery_keep(d, rs, v);
-	}
+	for (uint32_t n = 0; n < j->n; n++)
+		j->rs->count.fate[signal_sample(d, &j->v[n], j->clock)]++;
 }
 
 /* ---- deadlines of a key ---- */
 
 static int64_t clock_due(const struct decide *d, const struct rule_state *rs,
-    const struct keyed *k)
+    struct keyed *k)
 {
 	const struct key_cell *c = key_get(d, k);
 	struct machine_config cfg = machine_config_of(rs->rule);
@@ -135,7 +132,7 @@ static int64_t clock_due(const struct decide *d, const struct rule_state *rs,
 	if (next <= clock)		/* asked already: no data, or kept */
 		next = INT64_MAX;
 	for (uint32_t i = 0; i < rs->rule->signals_n; i++) {
-		uint32_t root = signal_root(d, rs, i, k->key);
+		uint32_t root = signal_root(d, k, i);
 		int64_t t = root ? signal_next_change(&rs->rule->signals[i].spec,
 						      d->cells, root, clock)
 				 : INT64_MAX;
@@ -163,9 +160,11 @@ void key_arm(struct decide *d, struct rule_state *rs, struct keyed *k)
 
 		heap_set(&rs->clock, &k->clock, clock);
 		if (first)
-			rs->clock_stale = d->clocks_stale = true;
+			clock_stale(d, rs);
 	}
 	heap_set(&d->tick, &k->tick, tick);
+	if (rs->climbs)
+		climb_key(d, k);
 }
 
 void key_arm_hold(struct decide *d, struct keyed *k, int64_t hold)
@@ -267,7 +266,7 @@ void signal_ctx(struct decide *d, struct ctx *c, struct rule_state *rs, struct k
 {
 	ctx_init(d, c, rs, k->key);
 	if (rs->rule->selectors_n == 1)
-		ctx_kept(c, keyed_find(d, CELL_LAST, rs->sel[0]->hash, k->key));
+		ctx_kept(c, keyed_last(d, k, 0));
 	ctx_vars(c, k, clock, rs->needs);
 }
 

@@ -97,7 +97,7 @@ static int64_t shown_clock(const struct decide *d, const struct rule_state *rs,
 }
 
 static void put_key(const struct decide *d, const struct rule_state *rs,
-    const struct keyed *k, int64_t clock, GString *out)
+    struct keyed *k, int64_t clock, GString *out)
 {
 	const struct key_cell *c = key_get(d, k);
 
@@ -123,7 +123,7 @@ static void put_key(const struct decide *d, const struct rule_state *rs,
 	json_key(out, "signals");
 	json_open(out, '{');
 	for (uint32_t i = 0; i < rs->rule->signals_n; i++) {
-		uint32_t root = signal_root(d, rs, i, k->key);
+		uint32_t root = signal_root(d, k, i);
 
 		json_key_str(out, rs->rule->signals[i].spec.name);
 		if (root)
@@ -170,7 +170,7 @@ static void explain(struct decide *d, struct rule_state *rs, struct keyed *k,
 		if (rs->rule->kind == RULE_SCHEDULE)
 			ctx_due(&c, schedule_prev(rs->rule->schedule, d->now_wall + 1));
 		else
-			ctx_kept(&c, keyed_find(d, CELL_LAST, rs->sel[0]->hash, k->key));
+			ctx_kept(&c, keyed_last(d, k, 0));
 		ctx_vars(&c, k, 0, rs->needs);
 	}
 	suppress_ask(&c, &check, false);

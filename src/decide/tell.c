@@ -103,7 +103,7 @@ static void cut(struct decide *d, struct rule_state *rs, struct keyed *k, const 
 
 	for (uint32_t i = 0; i < rs->rule->signals_n; i++) {
 		const struct signal_spec *spec = &rs->rule->signals[i].spec;
-		struct keyed *s = keyed_find(d, CELL_SIGNAL, rs->sig[i]->owner, k->key);
+		struct keyed *s = keyed_signal(d, k, i);
 		struct signal_cell *c;
 
 		if (!s || spec->window != WINDOW_SINCE)
@@ -131,7 +131,7 @@ static void settle(struct decide *d, struct rule_state *rs, struct keyed *k,
 
 	for (uint32_t i = 0; i < rs->rule->signals_n; i++) {
 		const struct signal_spec *spec = &rs->rule->signals[i].spec;
-		uint32_t root = signal_root(d, rs, i, k->key);
+		uint32_t root = signal_root(d, k, i);
 
 		if (root && spec->window == WINDOW_SINCE)
 			signal_settle(spec, d->cells, root, e->run, !e->completed);

@@ -221,8 +221,11 @@ static void unlink_all(struct decide *d)
 {
 	for (guint i = 0; i < d->sigs->len; i++)
 		g_ptr_array_set_size(share_at(d, i)->rules, 0);
-	for (guint i = 0; i < d->sels->len; i++)
+	g_ptr_array_set_size(d->stale_sels, 0);	/* take_rule() says it of each rule */
+	for (guint i = 0; i < d->sels->len; i++) {
 		g_ptr_array_set_size(selector_at(d, i)->rules, 0);
+		selector_at(d, i)->stale = false;
+	}
 }
 
 /* True: nothing of it is needed any more, and its cell is gone. */
@@ -365,7 +368,7 @@ static void take_rule(struct decide *d, const struct rule *r, const struct rule 
 	    d->out)
 		each_key(d, rs, wake_now);
 	use_mode(d, rs);
-	rs->clock_stale = d->clocks_stale = true;
+	clock_stale(d, rs);
 }
 
 static void resize_scratch(struct decide *d, uint32_t n)
@@ -380,7 +383,9 @@ void use_ruleset(struct decide *d, struct ruleset *set)
 {
 	struct ruleset *old = d->rules;
 
+	climb_leave(d);
 	d->rules = ruleset_ref(set);
+	d->links++;
 	d->by_rule = g_renew(struct rule_state *, d->by_rule, MAX(set->rules_n, 1));
 	resize_scratch(d, set->plan.n);
 	for (guint i = 0; i < d->all->len; i++) {
@@ -412,6 +417,7 @@ void use_ruleset(struct decide *d, struct ruleset *set)
 	}
 	for (uint32_t i = 0; i < set->rules_n; i++)
 		take_rule(d, &set->rules[i], d->by_rule[i]->was);
+	climb_use(d);
 	d->unstarted = true;
 	if (old)
 		ruleset_unref(old);
@@ -487,6 +493,8 @@ void use_fini(struct decide *d)
 	g_ptr_array_free(d->sels, TRUE);
 	g_ptr_array_free(d->sigs, TRUE);
 	g_ptr_array_free(d->told, TRUE);
+	g_ptr_array_free(d->stale, TRUE);
+	g_ptr_array_free(d->stale_sels, TRUE);
 	g_hash_table_destroy(d->by_id);
 	g_hash_table_destroy(d->by_uid);
 }
@@ -499,6 +507,8 @@ void use_init(struct decide *d)
 	d->sig_by_owner = g_hash_table_new(owner_hash, owner_equal);
 	d->sigs = g_ptr_array_new();
 	d->told = g_ptr_array_new();
+	d->stale = g_ptr_array_new();
+	d->stale_sels = g_ptr_array_new();
 	d->by_id = g_hash_table_new(g_direct_hash, g_direct_equal);
 	d->by_uid = g_hash_table_new(g_str_hash, g_str_equal);
 }

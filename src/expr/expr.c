@@ -5,6 +5,8 @@
  * Each pass runs only if the one before it reported nothing. */
 #include "expr/expr.h"
 
+#include <math.h>
+
 #include "base/arena.h"
 #include "base/check.h"
 #include "expr/check.h"
@@ -213,6 +215,45 @@ uint32_t expr_conjuncts(const struct prog *p, struct expr_equal *ret, uint32_t c
 	for (uint32_t i = 0; i < n; i++)
 		ret[i] = p->equals[i];
 	return n;
+}
+
+/* ORDER operator: LT LE GT GE, and each seen from its other side. */
+static const enum expr_relation relations[] = { EXPR_BELOW, EXPR_AT_MOST, EXPR_ABOVE,
+	EXPR_AT_LEAST };
+static const enum expr_relation mirrored[] = { EXPR_ABOVE, EXPR_AT_LEAST, EXPR_BELOW,
+	EXPR_AT_MOST };
+
+static bool exact_double(struct value v, double *ret)
+{
+	const int64_t exact = INT64_C(1) << 53;
+
+	if (v.tag == VALUE_INT && v.i >= -exact && v.i <= exact)
+		*ret = (double)v.i;
+	else if (v.tag == VALUE_DOUBLE && isfinite(v.d))
+		*ret = v.d;
+	else
+		return false;
+	return true;
+}
+
+bool expr_limit(const struct prog *p, struct expr_limit *ret)
+{
+	const struct node *n = p->tree, *member;
+	bool left;
+
+	if (n->kind != NODE_BINARY || n->op < OPR_LT || n->op > OPR_GE)
+		return false;
+	left = n->arg[0]->kind != NODE_CONST;
+	member = n->arg[!left];
+	if (n->arg[left]->kind != NODE_CONST || member->kind != NODE_SELECT ||
+	    member->arg[0]->kind != NODE_INPUT ||
+	    member->arg[0]->ref.space != EXPR_VAR ||
+	    !exact_double(n->arg[left]->value, &ret->limit))
+		return false;
+	ret->var = member->arg[0]->ref.input;
+	ret->member = member->name;
+	ret->relation = (left ? relations : mirrored)[n->op - OPR_LT];
+	return true;
 }
 
 void expr_error_print(const struct prog *p, struct value error, GString *out)

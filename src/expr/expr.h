@@ -93,6 +93,16 @@ uint32_t expr_inputs(const struct prog *, const struct expr_ref **ret);
  * dispatch index.  A false conjunct makes the whole program false or an error. */
 struct expr_equal { uint32_t field; struct str text; };
 uint32_t expr_conjuncts(const struct prog *, struct expr_equal *ret, uint32_t cap);
+/* A program that is one comparison of a member of a variable with a finite number, as
+ * "v.avg > 0.2" or "0.2 < v.avg".  False: it is something else. */
+enum expr_relation { EXPR_BELOW = 1, EXPR_AT_MOST, EXPR_ABOVE, EXPR_AT_LEAST };
+struct expr_limit {
+	uint32_t	 var;		/* index into eval.vars */
+	struct str	 member;
+	enum expr_relation relation;	/* of the member to the limit */
+	double		 limit;
+};
+bool expr_limit(const struct prog *, struct expr_limit *ret);
 /* "no such key: 'psi' at 1:6", for logs and traces. */
 void expr_error_print(const struct prog *, struct value error, GString *out);
 /* AST and instructions, for debugging */

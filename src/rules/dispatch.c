@@ -16,6 +16,7 @@
 #include <stdlib.h>
 
 #include "base/arena.h"
+#include "rules/ladder.h"
 #include "rules/load.h"
 
 #define SUBJECT UINT32_MAX	/* as a field */
@@ -159,6 +160,13 @@ static void place(struct dispatch *d, struct counts *c, const struct selector *s
 	b->v[b->n++] = hit;
 }
 
+/* How many selectors of the rule stand in the index: the first rule of a ladder is
+ * found for all. */
+static uint32_t placed(const struct rule *r)
+{
+	return r->ladder && r->ladder->rules[0] != r->index ? 0 : r->selectors_n;
+}
+
 struct dispatch *dispatch_build(const struct rule *rules, uint32_t n, struct arena *arena)
 {
 	struct dispatch *d = ARENA_NEW(arena, struct dispatch);
@@ -172,10 +180,10 @@ struct dispatch *dispatch_build(const struct rule *rules, uint32_t n, struct are
 		.buckets = g_hash_table_new(key_hash, key_equal),
 	};
 	for (uint32_t i = 0; i < n; i++)
-		for (uint32_t j = 0; j < rules[i].selectors_n; j++)
+		for (uint32_t j = 0; j < placed(&rules[i]); j++)
 			count(d, &c, &rules[i].selectors[j]);
 	for (uint32_t i = 0; i < n; i++)
-		for (uint32_t j = 0; j < rules[i].selectors_n; j++)
+		for (uint32_t j = 0; j < placed(&rules[i]); j++)
 			place(d, &c, &rules[i].selectors[j], (struct dispatch_hit){i, j});
 	g_hash_table_unref(c.seen);
 	g_hash_table_unref(c.n);

@@ -9,6 +9,7 @@
 #include "base/zone.h"
 #include "rules/build.h"
 #include "rules/dispatch.h"
+#include "rules/ladder.h"
 #include "rules/pipeline_read.h"
 
 #define RULES_MAX 100000
@@ -335,6 +336,7 @@ struct ruleset *ruleset_build(const struct rule_text *texts, uint32_t n,
 	for (uint32_t i = 0; i < rs->pipelines_n; i++)
 		g_hash_table_insert(rs->index->pipelines, &rs->pipelines[i]->name,
 		    rs->pipelines[i]);
+	ladders_build(rs);
 	rs->dispatch = dispatch_build(rs->rules, rs->rules_n, rs->arena);
 	ruleset_pack(rs, texts, n);
 	ruleset_hash(rs, catalog);

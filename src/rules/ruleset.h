@@ -79,8 +79,10 @@ struct rule {
 	struct pipeline	*pipeline;	/* held by the rule set */
 	struct tmpl	 params;	/* MAP (kind 0: none) */
 	struct value	 vars;		/* this file's vars: MAP */
+	const struct ladder *ladder;	/* NULL: it is evaluated on its own; ladder.h */
 };
 struct dispatch;
+struct ladder;
 struct ruleset_index;
 struct dispatch_hit { uint32_t rule, selector; };	/* indexes */
 struct ruleset {
@@ -120,7 +122,8 @@ const struct rule *ruleset_rule(const struct ruleset *, struct str name_or_uid);
 struct pipeline *ruleset_pipeline(const struct ruleset *, struct str name);
 /* Rules whose selector can match this event (type, source, subject and the equality
  * conjuncts of `where` are looked up; `where` itself is not evaluated), in rule then
- * selector order.  Returns how many were written to the arena array *ret. */
+ * selector order; of a ladder the first rule alone.  Returns how many were written to
+ * the arena array *ret. */
 uint32_t ruleset_dispatch(const struct ruleset *, const struct event *,
     const struct dispatch_hit **ret, struct arena *);
 /* Reference page and schema out of the key tables. */

@@ -1,8 +1,9 @@
 /* The journal: one row per commit, its frames compressed with zstd level 1.
  *
  * A frame is a kind byte and a length-prefixed body, in the order of inputs: 'm' a
- * message (whole, or its position where the source keeps payloads itself), 'i' an
- * encoded input.  The turn headers beside it say which inputs belong to which turn. */
+ * message (whole, or its position where the source keeps payloads itself), 'r' several
+ * in a row by position, 'i' an encoded input.  The turn headers beside it say which
+ * inputs belong to which turn. */
 #include <zstd.h>
 
 #include "base/check.h"

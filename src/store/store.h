@@ -66,7 +66,7 @@ bool store_positions(struct store *, struct str source,
 void store_turn(struct store *, const struct turn_head *);	/* a turn's header */
 void store_put(struct store *, const struct effects *);		/* its rows */
 /* A journal frame, in input order: kind 'm' a message (body kept by the source's
- * mode), 'i' an encoded input. */
+ * mode), 'r' messages in a row, 'i' an encoded input. */
 void store_put_frame(struct store *, enum journal_mode, char kind, struct str frame);
 void store_put_position(struct store *, struct str source, struct str part,
     struct str position);

@@ -357,12 +357,8 @@ static void step_events(struct turn *t, uint32_t i, const struct message *m,
 		if (known)
 			store_put_seen(t->p.store, s->name, h, t->head.tick_ms, seq);
 	}
-	if (skipped_n < d->n) {
-		g_byte_array_set_size(t->frame, 0);
-		frame_message(s->journal, m, skipped, skipped_n, t->frame);
-		store_put_frame(t->p.store, JOURNAL_FULL, 'm',
-		    (struct str){ (const char *)t->frame->data, t->frame->len });
-	}
+	if (skipped_n < d->n)
+		frame_message(t, s->journal, m, skipped, skipped_n);
 }
 
 static void step_message(struct turn *t, uint32_t i, const struct message *m)
@@ -372,6 +368,8 @@ static void step_message(struct turn *t, uint32_t i, const struct message *m)
 	    m->source < rs->formats_n ? rs->formats[m->source] : NULL;
 	struct decoded d = { .t = t };
 	struct event_limits limits = t->p.limits;
+	struct arena_mark mark = arena_mark(t->arena);
+	struct effects before = t->fx;
 	uint32_t at = 0;
 	enum event_refusal r;
 
@@ -384,6 +382,9 @@ static void step_message(struct turn *t, uint32_t i, const struct message *m)
 		step_events(t, i, m, &d);
 	else
 		refuse(t, i, m, r, t->why);
+	/* Most messages leave no effect: their memory is used again while it is warm. */
+	if (memcmp(&before, &t->fx, sizeof(before)) == 0)
+		arena_rewind(t->arena, mark);
 }
 
 uint32_t drain_source(struct turn *t, uint32_t i, uint32_t max, int64_t until_us)
@@ -404,6 +405,7 @@ uint32_t drain_source(struct turn *t, uint32_t i, uint32_t max, int64_t until_us
 		if (!s->ready || !b.n || clock_mono_us() > until_us)
 			break;
 	}
+	frame_end_run(t);
 	if (used && s->impl->commit_at_once)
 		t->at_once = true;
 	t->read += used;	/* one that gave no input still moves the position */

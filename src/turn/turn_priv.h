@@ -46,6 +46,13 @@ struct source_count {
 	uint64_t repeats; /* found here, by identity; the source counts its own */
 	bool	 by_id, by_key;		/* mqtt and http; http's Idempotency-Key */
 };
+struct message_run {		/* that the journal keeps as one frame */
+	enum journal_mode mode;
+	uint32_t	 source;
+	struct str	 part;		/* lent by the source */
+	int64_t		 pos;
+	uint32_t	 n;		/* 0: none is open */
+};
 
 struct turn {
 	struct turn_parts p;
@@ -75,6 +82,7 @@ struct turn {
 	struct message	*batch;		/* BATCH of them, lent to read() */
 	uint32_t	 read;		/* messages of the open turn */
 	GByteArray	*frame;		/* scratch */
+	struct message_run run;
 	GChecksum	*sum;		/* scratch */
 	GString		*why;		/* scratch */
 	struct { unsigned runs, attached, ended, lost; } recovery;
@@ -94,8 +102,11 @@ void turn_journal(struct turn *, struct input *);
 /* One input is decided; returns its seq. */
 uint64_t turn_step(struct turn *, struct input *);
 /* frame.c */
-void frame_message(enum journal_mode, const struct message *, const uint32_t *skipped,
-    uint32_t skipped_n, GByteArray *out);
+/* One message, all of whose events but those skipped (by index) became inputs.
+ * Messages in a row may wait for their frame, until the next of another kind. */
+void frame_message(struct turn *, enum journal_mode, const struct message *,
+    const uint32_t *skipped, uint32_t skipped_n);
+void frame_end_run(struct turn *);
 /* commit.c */
 bool commit_due(const struct turn *, int64_t boot_ms);
 void commit_run(struct turn *);

@@ -103,6 +103,33 @@ static void grow_keeps_what_is_there(void **state)
 	arena_free(small);
 }
 
+/* What is taken back is zeroed again, also across blocks; what was before it stays. */
+static void rewind_takes_back_what_came_since(void **state)
+{
+	struct arena *a = arena_new(0);
+	struct arena_mark empty = arena_mark(a), m;
+	unsigned char *kept, *again;
+
+	(void)state;
+	memset(arena_alloc(a, 100), 0xa5, 100);
+	arena_rewind(a, empty);
+	assert_int_equal(arena_used(a), 0);
+	for (size_t n = 10; n < 100000; n *= 10) {
+		kept = memset(arena_alloc(a, 64), 0x5a, 64);
+		m = arena_mark(a);
+		memset(arena_alloc(a, n), 0xa5, n);
+		memset(arena_alloc(a, n), 0xa5, n);
+		arena_rewind(a, m);
+		assert_int_equal(arena_used(a), m.total);
+		again = arena_alloc(a, n);
+		for (size_t i = 0; i < n; i++)
+			assert_int_equal(again[i], 0);
+		for (size_t i = 0; i < 64; i++)
+			assert_int_equal(kept[i], 0x5a);
+	}
+	arena_free(a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -110,6 +137,7 @@ int main(void)
 		cmocka_unit_test(allocations_do_not_overlap_across_blocks),
 		cmocka_unit_test(past_the_cap_is_null_until_reset),
 		cmocka_unit_test(texts_end_in_nul),
+		cmocka_unit_test(rewind_takes_back_what_came_since),
 		cmocka_unit_test(grow_keeps_what_is_there),
 	};
 

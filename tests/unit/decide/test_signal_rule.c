@@ -589,9 +589,30 @@ static void where_a_batch_is_cut_does_not_matter(void **state)
 	}
 }
 
+/* The first rule's event is also the sample of the second's window: what the second had
+ * to decide before that event's time sees the window as it was then. */
+static void deadlines_come_before_a_sample_that_another_rule_adds(void **state)
+{
+	struct fx f = fx_new("rules:\n"
+	    "  - {name: first, on: m, run: train, mode: observe,\n"
+	    "     signals: {v: {value: data.x, last: 1}}, when: v.last > 9}\n"
+	    "  - {name: second, on: m, run: train, for: 10s,\n"
+	    "     signals: {v: {value: data.x, last: 1}}, when: v.last > 1}\n");
+
+	(void)state;
+	fx_source(&f, SOURCE_UP);
+	fx_event(&f, "m", "{\"x\": 5.0}");
+	fx_expect(&f, "");
+	f.tick += 30 * SECOND;
+	fx_event(&f, "m", "{\"x\": 0.0}");
+	fx_expect(&f, "fired second\n");
+	fx_free(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(deadlines_come_before_a_sample_that_another_rule_adds),
 		cmocka_unit_test(it_fires_once_on_the_rising_edge),
 		cmocka_unit_test(for_counts_time_of_the_rule_s_clock),
 		cmocka_unit_test(a_deadline_before_an_event_comes_first),

@@ -387,6 +387,21 @@ static void listeners_see_events_after_their_commit(void **state)
 
 struct frames { unsigned inputs, messages, starts, rulesets; };
 
+/* mode source part pos n: how many messages in a row. */
+static unsigned run_length(struct str frame)
+{
+	struct reader r = reader_of(frame);
+	uint64_t n;
+
+	assert_int_equal(get_u8(&r), 'r');
+	get_u64(&r);
+	get_str(&r);
+	get_i64(&r);
+	n = get_u64(&r);
+	assert_true(n > 0 && reader_done(&r));
+	return (unsigned)n;
+}
+
 /* Each input that is no message carries the clocks of a turn. */
 static void read_frame(struct frames *f, uint8_t kind, struct str frame)
 {
@@ -396,8 +411,8 @@ static void read_frame(struct frames *f, uint8_t kind, struct str frame)
 	struct err err = { 0 };
 	char *sql;
 
-	if (kind == 'm') {
-		f->messages++;
+	if (kind == 'm' || kind == 'r') {
+		f->messages += kind == 'm' ? 1 : run_length(frame);
 		arena_free(a);
 		return;
 	}
