@@ -8,7 +8,8 @@
  * last matching event.
  *
  * A rule's clock is the least watermark of its selectors that are not idle; while all
- * are idle, the least of their idle clocks.  It never goes back: rule_cell.clock.
+ * are idle, the least of their idle clocks.  It never goes back: rule_cell.clock, which
+ * is written only where it is more than the watermark of the rule's one selector.
  *
  * Invariants
  *   (1) Idleness is computed from (cells, tick), never stored, so that nothing has to
@@ -99,28 +100,42 @@ int64_t clock_at(const struct decide *d, const struct rule_state *rs, int64_t ti
 	clock = active != INT64_MAX ? active : idle;
 	if (clock == INT64_MAX)
 		return rc->has_clock ? rc->base_wall + (tick - rc->base_tick) : TIME_NONE;
-	return rc->anchored ? MAX(clock, rc->clock) : clock;
+	return rc->anchored ? MAX(clock, rs->moved) : clock;
 }
 
 int64_t clock_of(const struct decide *d, const struct rule_state *rs)
 {
-	const struct selector_cell *c = rs->climbs ? sel_cell(d, rs->sel[0]) : NULL;
-	int64_t clock = rule_get(d, rs)->clock;
+	const struct sel_state *s = rs->rule->selectors_n == 1 ? rs->sel[0] : NULL;
 
-	return c ? MAX(clock, c->mark) : clock;
+	if (!s || !s->cell || !rule_get(d, rs)->anchored)
+		return rs->moved;
+	return MAX(rs->moved, s->seq == d->seq ? s->mark_before : sel_cell(d, s)->mark);
 }
 
 void clock_set(struct decide *d, struct rule_state *rs, int64_t clock)
 {
 	const struct rule_cell *rc = rule_get(d, rs);
+	const struct selector_cell *only =
+	    rs->rule->selectors_n == 1 ? sel_cell(d, rs->sel[0]) : NULL;
 	bool anchored = false;
 
 	for (uint32_t i = 0; i < rs->rule->selectors_n; i++)
 		anchored |= rs->sel[i]->cell != 0;
-	if (rc->clock == clock && rc->anchored == anchored)
+	rs->moved = clock;
+	if ((rc->clock == clock || (only && only->mark >= clock)) &&
+	    rc->anchored == anchored)
 		return;
 	((struct rule_cell *)cells_touch(d->cells, rs->cell))->clock = clock;
 	((struct rule_cell *)cells_touch(d->cells, rs->cell))->anchored = anchored;
+}
+
+void clock_keep(struct decide *d, struct rule_state *rs)
+{
+	const struct selector_cell *only = rs->rule && rs->rule->selectors_n == 1 ?
+	    sel_cell(d, rs->sel[0]) : NULL;
+
+	if (rule_get(d, rs)->clock < rs->moved && !(only && only->mark >= rs->moved))
+		((struct rule_cell *)cells_touch(d->cells, rs->cell))->clock = rs->moved;
 }
 
 static int cmp_i64(const void *a, const void *b)

@@ -228,7 +228,7 @@ static bool run_clock(struct decide *d, struct job *j, int64_t limit, struct emi
 		if (!top || top->at > limit)
 			return false;
 		k = (struct keyed *)((char *)top - offsetof(struct keyed, clock));
-		at = MAX(top->at, rule_get(d, rs)->clock);
+		at = MAX(top->at, clock_of(d, rs));
 		clock_set(d, rs, MIN(at, limit));
 		heap_set(&rs->clock, &k->clock, INT64_MAX);
 		if (signal_evaluate(d, rs, k, MIN(at, limit), em))

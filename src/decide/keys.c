@@ -129,9 +129,12 @@ static void enter(struct decide *d, struct keyed *k)
 
 	k->hash = hash_of(k->kind, k->owner, k->key);
 	g_hash_table_add(d->index, k);
-	k->tick.id = 1ull << 56 | k->cell;
-	k->clock.id = k->cell;
-	k->rs = rs;
+	if (k->kind == CELL_KEY) {
+		k->tick.id = 1ull << 56 | k->cell;
+		k->clock.id = k->cell;
+	}
+	if (rs)
+		k->rs = rs;
 	if (rs && k->kind == CELL_KEY) {
 		k->pos = rs->keys->len;
 		g_ptr_array_add(rs->keys, k);
@@ -141,14 +144,28 @@ static void enter(struct decide *d, struct keyed *k)
 	}
 }
 
+static struct keyed *keyed_new(enum cell_kind kind)
+{
+	struct keyed *k = g_malloc0(kind == CELL_KEY ? sizeof(*k) :
+	    offsetof(struct keyed, pos));
+
+	k->kind = (uint8_t)kind;
+	return k;
+}
+
+/* The rule that a key belongs to; NULL: it is shared, or the rule is gone. */
+static struct rule_state *rule_of(const struct keyed *k)
+{
+	return k->kind == CELL_KEY || k->kind == CELL_DEDUPE ? k->rs : NULL;
+}
+
 struct keyed *keyed_add(struct decide *d, enum cell_kind kind, const uint8_t *owner,
     struct str key, uint32_t bytes, uint32_t reserve, int64_t ttl_ms)
 {
-	struct keyed *k = g_new0(struct keyed, 1);
+	struct keyed *k = keyed_new(kind);
 	struct keyed_cell *h;
 
 	CHECK(key.len <= KEY_BYTES_MAX);
-	k->kind = (uint8_t)kind;
 	memcpy(k->owner, owner, OWNER_BYTES);
 	k->cell = cells_add(d->cells, (uint8_t)kind, bytes + key.len + reserve);
 	h = cells_touch(d->cells, k->cell);
@@ -173,8 +190,7 @@ bool keyed_load(struct decide *d, uint32_t cell)
 	if (cells_bytes(d->cells, cell) < sizeof(*h) ||
 	    cells_bytes(d->cells, cell) < (uint32_t)h->key_off + h->key_len)
 		return false;
-	k = g_new0(struct keyed, 1);
-	k->kind = cells_kind(d->cells, cell);
+	k = keyed_new(cells_kind(d->cells, cell));
 	k->cell = cell;
 	memcpy(k->owner, h->owner, OWNER_BYTES);
 	k->key = (struct str){ (const char *)h + h->key_off, h->key_len };
@@ -252,7 +268,7 @@ void keyed_drop(struct decide *d, struct keyed *k)
 		if (s->root)
 			signal_free(&spec, d->cells, s->root);
 	}
-	if (k->rs)
+	if (rule_of(k))
 		leave_rule(d, k);
 	d->links++;
 	cell = k->cell;

@@ -14,11 +14,15 @@
 enum { KEYED_LINKS = 2 };
 struct keyed {
 	uint8_t		 kind;		/* enum cell_kind */
+	uint8_t		 fate;		/* of CELL_SIGNAL: enum signal_fate at seq */
 	uint8_t		 owner[OWNER_BYTES];
-	struct str	 key;		/* in the cell */
 	uint32_t	 cell, hash;
-	/* of CELL_KEY only: */
-	struct rule_state *rs;
+	struct str	 key;		/* in the cell */
+	union {
+		uint64_t seq;		/* CELL_SIGNAL: the input it has a sample of */
+		struct rule_state *rs;	/* CELL_KEY, CELL_DEDUPE */
+	};
+	/* of CELL_KEY only; others end here: */
 	uint32_t	 pos;		/* in rs->keys */
 	uint32_t	 links;		/* decide.links when these were found: */
 	struct keyed	*last;		/* of its first selector */
@@ -85,6 +89,7 @@ struct rule_state {
 	GPtrArray	*keys;		/* struct keyed, in no particular order */
 	uint32_t	 dedupes;
 	uint32_t	 schedule;	/* schedule_cell */
+	int64_t		 moved;		/* where its clock was moved: see clock_of() */
 	struct heap	 clock;		/* keyed.clock */
 	struct due	 clock_tick;	/* when tick alone moves the clock far enough */
 	struct due	 flush, sched;
@@ -123,10 +128,12 @@ void clock_sources_down(struct decide *);
 /* The rule's clock at this tick, never before the stored one; TIME_NONE: it has none. */
 int64_t clock_at(const struct decide *, const struct rule_state *, int64_t tick);
 void clock_set(struct decide *, struct rule_state *, int64_t clock);
-/* Where it was moved last; of a rule on a ladder it follows from the selector. */
+/* Where it was moved last; the same after a restart. */
 int64_t clock_of(const struct decide *, const struct rule_state *);
 /* The tick at which the clock reaches `at` without an event; INT64_MAX: never. */
 int64_t clock_reaches(const struct decide *, const struct rule_state *, int64_t at);
+/* After another rule set: a clock that no longer follows from the selector is stored. */
+void clock_keep(struct decide *, struct rule_state *);
 /* When tick moves the rule's clock, or all rules' of the selector, is open again. */
 void clock_stale(struct decide *, struct rule_state *);
 void clock_stale_sel(struct decide *, struct sel_state *);

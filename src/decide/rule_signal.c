@@ -69,17 +69,17 @@ static enum signal_fate add_sample(struct decide *d, struct rule_state *rs, uint
 {
 	const struct rule_signal *s = &rs->rule->signals[i];
 	struct keyed *k = signal_make(d, v->k, i);
-	struct signal_cell *sc = cells_touch(d->cells, k->cell);
-	enum signal_fate fate = SIGNAL_INVALID;
+	const struct signal_cell *sc = cells_get(d->cells, k->cell);
 	double x = 1;
 
-	if (sc->last_seq == d->seq)	/* another rule added it */
-		return (enum signal_fate)sc->fate;
+	if (k->seq == d->seq)		/* another rule added it */
+		return (enum signal_fate)k->fate;
+	k->seq = d->seq;
+	k->fate = SIGNAL_INVALID;
 	if (!s->value || value_number(ctx_eval(c, s->value), &x))
-		fate = signal_add(&s->spec, d->cells, sc->root, v->t_ms, x, v->mark);
-	sc->last_seq = d->seq;
-	sc->fate = (uint16_t)fate;
-	return fate;
+		k->fate = (uint8_t)signal_add(&s->spec, d->cells, sc->root, v->t_ms, x,
+		    v->mark);
+	return (enum signal_fate)k->fate;
 }
 
 /* One fate for the event: what any signal took counts as evaluated. */
@@ -127,7 +127,7 @@ static int64_t clock_due(const struct decide *d, const struct rule_state *rs,
 {
 	const struct key_cell *c = key_get(d, k);
 	struct machine_config cfg = machine_config_of(rs->rule);
-	int64_t clock = rule_get(d, rs)->clock, next = machine_clock_due(&c->m, &cfg);
+	int64_t clock = clock_of(d, rs), next = machine_clock_due(&c->m, &cfg);
 
 	if (next <= clock)		/* asked already: no data, or kept */
 		next = INT64_MAX;

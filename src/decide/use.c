@@ -52,6 +52,7 @@ struct rule_state *use_state(struct decide *d, uint32_t cell)
 	rs->cell = cell;
 	rs->uid = str_dup(text, c->uid_len);
 	rs->name = str_dup(text + c->uid_len, c->name_len);
+	rs->moved = c->clock;
 	rs->keys = g_ptr_array_new();
 	rs->clock_tick.id = 2ull << 56 | rs->id;
 	rs->flush.id = 4ull << 56 | rs->id;
@@ -392,6 +393,8 @@ void use_ruleset(struct decide *d, struct ruleset *set)
 		struct rule_state *rs = g_ptr_array_index(d->all, i);
 
 		rs->was = rs->rule;
+		if (rs->rule)
+			rs->moved = clock_of(d, rs);
 		rs->rule = NULL;
 	}
 	unlink_all(d);
@@ -409,6 +412,7 @@ void use_ruleset(struct decide *d, struct ruleset *set)
 	for (guint i = 0; i < d->all->len; i++) {
 		struct rule_state *rs = g_ptr_array_index(d->all, i);
 
+		clock_keep(d, rs);
 		if (!rs->rule) {
 			use_mode(d, rs);
 			schedule_arm(d, rs);
