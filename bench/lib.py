@@ -10,6 +10,7 @@ Environment: ROUNDS=N for fewer rounds while trying, RETRAIN_BUILD for the progr
 import ctypes.util
 import glob
 import json
+import math
 import os
 import platform
 import statistics
@@ -181,7 +182,7 @@ median = statistics.median
 def percentile(values, p):
     """Nearest rank of the sorted values; p in percent."""
     v = sorted(values)
-    return v[min(len(v) - 1, max(0, -(-len(v) * p // 100) - 1))] if v else float("nan")
+    return v[min(len(v), max(1, math.ceil(len(v) * p / 100))) - 1] if v else math.nan
 
 
 @dataclass
