@@ -1,6 +1,6 @@
 /* The step of the latency rows: its first act is to look at the clock.
  *
- *	child FILE WORD		appends "WORD NOW\n", NOW in nanoseconds of CLOCK_MONOTONIC
+ *	child FILE WORD		appends "WORD NOW\n", NOW in ns of CLOCK_MONOTONIC
  *
  * Static, so that what is measured is the way here and not a dynamic loader. */
 #include <fcntl.h>

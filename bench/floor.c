@@ -5,7 +5,7 @@
  *
  * librdkafka's batch call on a wake-up pipe, as the daemon has it; one SQLite row per
  * trigger, WAL and synchronous=FULL, checkpoints left out; posix_spawn of SHIM, which
- * becomes CHILD FILE SENT.  With `load` it reads that topic too and touches every message.
+ * becomes CHILD FILE SENT.  With `load` it reads that topic too and touches each message.
  * Runs until it is killed.
  */
 #include <fcntl.h>
@@ -102,7 +102,8 @@ static rd_kafka_queue_t *client(const char *port, int wake, bool load)
 	snprintf(brokers, sizeof(brokers), "127.0.0.1:%s", port);
 	rd_kafka_conf_set(conf, "bootstrap.servers", brokers, NULL, 0);
 	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
-		if (rd_kafka_conf_set(conf, settings[i][0], settings[i][1], why, sizeof(why)))
+		if (rd_kafka_conf_set(conf, settings[i][0], settings[i][1], why,
+		    sizeof(why)))
 			die(settings[i][0], why);
 	if (!(rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof(why))))
 		die("librdkafka", why);

@@ -3,7 +3,7 @@
  *
  *	fsync FILE SECONDS		writes 4 KiB and fdatasyncs, over and over
  *
- * In place, in a file of 4 MiB that was written before, as a WAL is after its first round.
+ * In place, in a file of 4 MiB that was written before, as a WAL mostly is.
  * Prints {"syncs", "wall_ns", "p50_us", "p99_us"}. */
 #include <errno.h>
 #include <fcntl.h>

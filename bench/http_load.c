@@ -1,12 +1,14 @@
 /* Events over HTTP, as fast as they are answered: many clients, one thread.
  *
- *	http_load --port N --token-file F [--clients N] [--batch N] [--count N | --seconds X]
+ *	http_load --port N --token-file F [--clients N] [--batch N]
+ *	    [--count N | --seconds X]
  *
  * Every client keeps one connection and one request on it; the next is sent when the
  * answer is there, so each answer stands for a commit that covers it.  Prints JSON:
  * events and requests answered with 202, the others, latencies, and every silence between
  * two answers of at least --gap milliseconds: [begin, length] in nanoseconds of
- * CLOCK_MONOTONIC.  Event n has the key n % keys and, with --step, the time T0 + n * step.
+ * CLOCK_MONOTONIC.  Event n has the key n % keys and, with --step, the time
+ * T0 + n * step.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -63,7 +65,8 @@ static void append_event(GString *b, int64_t n)
 		char text[32];
 		gmtime_r(&s, &tm);
 		strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-		g_string_append_printf(b, "\"time\":\"%s.%03dZ\",", text, (int)(ms % 1000));
+		g_string_append_printf(b, "\"time\":\"%s.%03dZ\",", text,
+		    (int)(ms % 1000));
 	}
 	g_string_append_printf(b, "\"data\":{\"key\":\"k%" G_GINT64_FORMAT
 	    "\",\"value\":%.3f}}", n % opt_keys, (double)(n % 997) / 997);
@@ -85,7 +88,8 @@ static void request(struct client *c)
 		g_string_append_c(body, ']');
 	g_string_printf(out, "POST /api/v1/events HTTP/1.1\r\nHost: localhost\r\n"
 	    "Authorization: Bearer %s\r\nContent-Type: application/cloudevents%s+json\r\n"
-	    "Content-Length: %zu\r\n\r\n", token, opt_batch > 1 ? "-batch" : "", body->len);
+	    "Content-Length: %zu\r\n\r\n", token, opt_batch > 1 ? "-batch" : "",
+	    body->len);
 	g_string_append_len(out, body->str, (gssize)body->len);
 	c->sent_ns = mono_ns();
 	while (at < out->len) {	/* blocking: the peer reads while it has no answer due */
@@ -146,7 +150,8 @@ static bool readable(struct client *c)
 	size_t len;
 
 	if (got <= 0)
-		g_error("http_load: the daemon closed: %s", got ? g_strerror(errno) : "end");
+		g_error("http_load: the daemon closed: %s",
+		    got ? g_strerror(errno) : "end");
 	g_string_append_len(c->in, buf, got);
 	if (!(len = answer_len(c->in, &status)))
 		return true;
@@ -160,7 +165,8 @@ static bool readable(struct client *c)
 
 static int dial(void)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)opt_port),
+	struct sockaddr_in a = { .sin_family = AF_INET,
+		.sin_port = htons((uint16_t)opt_port),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -204,7 +210,8 @@ static double latency_us(double p)
 
 	if (!latencies->len)
 		return 0;
-	return (double)g_array_index(latencies, int64_t, MIN(at, latencies->len - 1)) / 1e3;
+	at = MIN(at, latencies->len - 1);
+	return (double)g_array_index(latencies, int64_t, at) / 1e3;
 }
 
 static const GOptionEntry options[] = {
@@ -214,7 +221,7 @@ static const GOptionEntry options[] = {
 	{ "batch", 0, 0, G_OPTION_ARG_INT, &opt_batch, "events in a request", "N" },
 	{ "count", 0, 0, G_OPTION_ARG_INT64, &opt_count, "events in all", "N" },
 	{ "from", 0, 0, G_OPTION_ARG_INT64, &opt_from, "number of the first event", "N" },
-	{ "seconds", 0, 0, G_OPTION_ARG_DOUBLE, &opt_seconds, "no request after that", "X" },
+	{ "seconds", 0, 0, G_OPTION_ARG_DOUBLE, &opt_seconds, "then no more", "X" },
 	{ "keys", 0, 0, G_OPTION_ARG_INT, &opt_keys, "values of data.key", "N" },
 	{ "step", 0, 0, G_OPTION_ARG_INT, &opt_step, "ms of event time per event", "N" },
 	{ "type", 0, 0, G_OPTION_ARG_STRING, &opt_type, "of the events", "T" },
@@ -242,7 +249,8 @@ int main(int argc, char **argv)
 	gaps = g_string_new(NULL);
 	run();
 	qsort(latencies->data, latencies->len, sizeof(int64_t), by_value);
-	printf("{\"requests\": %lld, \"events\": %lld, \"refused\": %lld, \"status\": %d, "
+	printf("{\"requests\": %lld, \"events\": %lld, \"refused\": %lld, "
+	    "\"status\": %d, "
 	    "\"wall_ns\": %lld, \"p50_us\": %.1f, \"p99_us\": %.1f, \"max_us\": %.1f, "
 	    "\"gaps\": [%s]}\n", (long long)requests, (long long)requests * opt_batch,
 	    (long long)refused, last_refusal, (long long)(last_answer_ns - first_ns),

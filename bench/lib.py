@@ -10,6 +10,7 @@ Environment: ROUNDS=N for fewer rounds while trying, RETRAIN_BUILD for the progr
 import ctypes.util
 import glob
 import json
+import math
 import os
 import platform
 import statistics
@@ -23,9 +24,9 @@ TREE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(TREE, "tests", "scenario"))
 from harness import Daemon, Mosquitto, build_dir, wait_until  # noqa: E402
 
-__all__ = ["Row", "Result", "Context", "Service", "Mosquitto", "NullBroker", "tool", "call",
-           "wait_until", "cpu_ns", "memory", "median", "percentile", "interleave", "Ratios",
-           "machine", "limit", "rules_text"]
+__all__ = ["Row", "Result", "Context", "Service", "Mosquitto", "NullBroker", "tool",
+           "call", "load_http", "wait_until", "cpu_ns", "memory", "median", "percentile",
+           "interleave", "Ratios", "machine", "limit", "rules_text"]
 
 ROUNDS_LEAST = 7
 
@@ -132,6 +133,15 @@ def call(name, *args, seconds=600):
     return json.loads(done.stdout)
 
 
+def load_http(service, **options):
+    """bench/http_load.c against a daemon; an event that it refuses is an error."""
+    argv = [x for name, value in options.items() for x in (f"--{name}", value)]
+    got = call("http_load", "--port", service.port, "--token-file", service.token_file,
+               *argv)
+    assert got["refused"] == 0, got
+    return got
+
+
 def rules_text(rules, steps=({"name": "a", "command": ["true"]},), **pipeline):
     """A rule file with one pipeline, `noop`; JSON is YAML."""
     return json.dumps({"rules": rules, "pipelines": [
@@ -172,7 +182,7 @@ median = statistics.median
 def percentile(values, p):
     """Nearest rank of the sorted values; p in percent."""
     v = sorted(values)
-    return v[min(len(v) - 1, max(0, -(-len(v) * p // 100) - 1))] if v else float("nan")
+    return v[min(len(v), max(1, math.ceil(len(v) * p / 100))) - 1] if v else math.nan
 
 
 @dataclass
@@ -203,7 +213,8 @@ def interleave(ctx, what, a, b):
 def _first(path, word, default="unknown"):
     try:
         with open(path, encoding="utf-8") as f:
-            return next((x.split(":", 1)[1].strip() for x in f if x.startswith(word)), default)
+            found = (x.split(":", 1)[1].strip() for x in f if x.startswith(word))
+            return next(found, default)
     except OSError:
         return default
 
@@ -229,8 +240,8 @@ def _flags():
 
 
 def _filesystem(path):
-    done = subprocess.run(["stat", "-f", "-c", "%T", path], text=True, capture_output=True,
-                          check=False)
+    done = subprocess.run(["stat", "-f", "-c", "%T", path], text=True,
+                          capture_output=True, check=False)
     return done.stdout.strip() or "unknown"
 
 

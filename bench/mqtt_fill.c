@@ -38,10 +38,11 @@ static void publish(struct mosquitto *m)
 	len = snprintf(text, sizeof(text),
 	    "{\"specversion\":\"1.0\",\"id\":\"m-%lld-%ld\",\"source\":\"/plant/line-3\","
 	    "\"type\":\"ml.metric\",\"subject\":\"model-%ld\",\"data\":{\"name\":\"psi\","
-	    "\"model\":\"model-%ld\",\"value\":%.6f,\"window\":\"5m\",\"labels\":"
-	    "{\"region\":\"eu-west-1\",\"stage\":\"production\",\"host\":\"%0100ld\"}}}",
-	    (long long)now_ns(), sent, sent % 64, sent % 64, (double)(sent % 997) / 997,
-	    sent);
+	    "\"model\":\"model-%ld\",\"value\":%.6f,\"window\":\"5m\","
+	    "\"labels\":{"
+	    "\"region\":\"eu-west-1\",\"stage\":\"production\",\"host\":\"%0100ld\"}}}",
+	    (long long)now_ns(), sent, sent % 64, sent % 64,
+	    (double)(sent % 997) / 997, sent);
 	rc = mosquitto_publish(m, NULL, topic, len, text, 1, false);
 	if (rc)
 		fail("publish", rc);

@@ -18,15 +18,18 @@ RULES = lib.rules_text([{"name": "every", "on": {"type": "load"}, "key": "data.k
 
 
 def load(service, clients, batch):
-    got = lib.call("http_load", "--port", service.port, "--token-file", service.token_file,
-                   "--clients", clients, "--batch", batch, "--seconds", SECONDS)
-    assert got["refused"] == 0, got
+    got = lib.load_http(service, clients=clients, batch=batch, seconds=SECONDS)
     return {**got, "rate": got["events"] / got["wall_ns"] * 1e9}
 
 
 def fsyncs(service):
     got = lib.call("fsync", os.path.join(service.state_dir, "fsync"), SECONDS)
     return {**got, "rate": got["syncs"] / got["wall_ns"] * 1e9}
+
+
+def spread(got):
+    p50, p99 = (median([x[name] for x in got]) / 1e3 for name in ("p50_us", "p99_us"))
+    return f"p50 {p50:.2f} ms, p99 {p99:.2f} ms"
 
 
 def measured(ctx, what, clients, batch):
@@ -41,16 +44,14 @@ def measured(ctx, what, clients, batch):
     syncs = median([x["rate"] for x in disk])
     ratios = Ratios([a["rate"] / b["rate"] for a, b in zip(got, disk)])
     return Result(f"{rate:,.0f}/s", f"{syncs:,.0f} fdatasync/s", str(ratios), None, "",
-                  [f"{clients} clients: p50 {median([x['p50_us'] for x in got]) / 1e3:.1f} "
-                   f"ms, p99 {median([x['p99_us'] for x in got]) / 1e3:.1f} ms; fdatasync "
-                   f"p50 {median([x['p50_us'] for x in disk]) / 1e3:.2f} ms, p99 "
-                   f"{median([x['p99_us'] for x in disk]) / 1e3:.2f} ms"],
+                  [f"{clients} clients: {spread(got)}; fdatasync: {spread(disk)}"],
                   {"http": got, "disk": disk})
 
 
 ROWS = [
     Row("http-single", "durable decisions per second, HTTP, one by one, 64 clients",
         "beside fdatasync/s", lambda ctx: measured(ctx, "http one by one", 64, 1)),
-    Row("http-batch", f"durable decisions per second, HTTP, batches of {BATCH}, 4 clients",
+    Row("http-batch",
+        f"durable decisions per second, HTTP, batches of {BATCH}, 4 clients",
         "beside fdatasync/s", lambda ctx: measured(ctx, "http batches", 4, BATCH)),
 ]

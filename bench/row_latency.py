@@ -1,9 +1,9 @@
 """From the instant an event is sent to the instant its child process runs.
 
 The null broker sends one trigger every 50 ms on its own schedule, whatever became of the
-ones before, and the intended instant stands in the event; the child's first act is to look
-at the same clock.  In between lie the wire, the decision, the fsynced commit of event
-position, decision and run, and the start of the step through its shim.
+ones before, and the intended instant stands in the event; the child's first act is to
+look at the same clock.  In between lie the wire, the decision, the fsynced commit of
+event position, decision and run, and the start of the step through its shim.
 
 The floor is bench/floor.c: it consumes with the same library and settings, commits one
 row and spawns the same child through a shim that does nothing.  Daemon and floor take
@@ -70,8 +70,9 @@ def floor_round(load):
     with broker(load) as b, tempfile.TemporaryDirectory() as d:
         path = os.path.join(d, "children")
         proc = subprocess.Popen(
-            [lib.tool("floor"), str(b.port), os.path.join(d, "db"), lib.tool("empty_shim"),
-             lib.tool("child"), path, *(["load"] if load else [])])
+            [lib.tool("floor"), str(b.port), os.path.join(d, "db"),
+             lib.tool("empty_shim"), lib.tool("child"), path,
+             *(["load"] if load else [])])
         try:
             return samples(path)
         finally:
@@ -82,8 +83,8 @@ def floor_round(load):
 def measured(ctx, what, load):
     ours, theirs = lib.interleave(ctx, what, lambda: daemon_round(load),
                                   lambda: floor_round(load))
-    ratios = {p: Ratios([percentile(a, p) / percentile(b, p) for a, b in zip(ours, theirs)])
-              for p in (50, 99)}
+    ratios = {p: Ratios([percentile(a, p) / percentile(b, p)
+                         for a, b in zip(ours, theirs)]) for p in (50, 99)}
     a, b = sum(ours, []), sum(theirs, [])
     points = {p: (percentile(a, p), percentile(b, p)) for p in (50, 90, 99, 99.9, 100)}
     details = [f"{len(a)} samples each; daemon / floor in ms: "
@@ -93,8 +94,9 @@ def measured(ctx, what, load):
 
 
 def texts(points):
-    return [f"p50 {points[50][i]:.2f}, p99 {points[99][i]:.2f} ms" for i in (0, 1)] + \
-        [f"p50 {points[50][0] / points[50][1]:.2f}, p99 {points[99][0] / points[99][1]:.2f}"]
+    ratio = {p: points[p][0] / points[p][1] for p in (50, 99)}
+    return [*(f"p50 {points[50][i]:.2f}, p99 {points[99][i]:.2f} ms" for i in (0, 1)),
+            f"p50 {ratio[50]:.2f}, p99 {ratio[99]:.2f}"]
 
 
 def idle(ctx):

@@ -1,9 +1,9 @@
-"""Memory: the idle daemon, a loaded rule, a key with a tumbling and with a sliding window.
+"""Memory: the idle daemon, a loaded rule, a key with a tumbling or a sliding window.
 
-What a rule and a key cost are slopes between two daemons, or two states of one, so that
-what the libraries take stands in neither.  A rule set is built beside the old one and then
-swapped, so a daemon that has reloaded keeps what malloc did not give back: the slope of
-rules is taken from daemons that start with them.
+What a rule and a key cost are slopes between two daemons, so that what the libraries
+take stands in neither.  A rule set is built beside the old one and then swapped, so a
+daemon that has reloaded keeps what malloc did not give back: the slope of rules is taken
+from daemons that start with them.
 """
 import lib
 from lib import Result, Row, Service, limit, median, memory, wait_until
@@ -22,7 +22,7 @@ def rule(i):
 
 
 def rule_files(n, make=rule, per_file=1000):
-    """{file: text}: a file has at most 4 MiB, and the pipeline stands in one of its own."""
+    """{file: text}: a file has at most 4 MiB; the pipeline has one of its own."""
     files = {"noop.yaml": lib.rules_text([])}
     for at in range(0, n, per_file):
         files[f"r{at:06}.json"] = lib.json.dumps(
@@ -51,8 +51,8 @@ def idle(ctx):
     """Connected to a Kafka and an MQTT broker that have nothing to say."""
     got = []
     with lib.NullBroker("--rate", -1) as kafka, lib.Mosquitto(persistence=False) as mqtt:
-        sources = [kafka.source(["load"]), {"name": "mqtt", "kind": "mqtt", "url": mqtt.url,
-                                            "topics": ["t"]}]
+        sources = [kafka.source(["load"]), {"name": "mqtt", "kind": "mqtt",
+                                            "url": mqtt.url, "topics": ["t"]}]
         for i in range(3):
             ctx.note(f"idle: {i + 1} of 3")
             with Service(rules={"noop.yaml": lib.rules_text([])}, sources=sources) as s:
@@ -80,13 +80,6 @@ def per_rule(ctx):
                   {"none": none, "many": many})
 
 
-def feed(service, keys, events, step):
-    got = lib.call("http_load", "--port", service.port, "--token-file", service.token_file,
-                   "--clients", 4, "--batch", 500, "--count", events, "--keys", keys,
-                   "--step", step)
-    assert got["refused"] == 0, got
-
-
 def keys_of(service):
     return service.metrics().get('retraind_rule_keys{rule="keyed"}', 0)
 
@@ -103,36 +96,41 @@ def key_slope(ctx, signal, low, high, rounds, step=lambda keys: 0):
         ctx.note(f"keys: {keys}")
         source = {"name": "plain", "kind": "http", "journal": "off"}
         with Service(rules={"a.yaml": text}, sources=[source]) as s:
-            feed(s, keys, keys * rounds, step(keys))
+            lib.load_http(s, clients=4, batch=500, count=keys * rounds, keys=keys,
+                          step=step(keys))
             assert keys_of(s) == keys, f"{keys_of(s)} keys, not {keys}"
             got[keys] = settled(s)
     return (got[high]["anon"] - got[low]["anon"]) / (high - low), got
+
+
+def told(got):
+    return ([f"{k} keys: RssAnon {v['anon'] / MIB:.1f} MiB" for k, v in got.items()],
+            {str(k): v for k, v in got.items()})
 
 
 def tumbling(ctx):
     size, got = key_slope(ctx, {"tumbling": "1h"}, KEYS_LOW, KEYS_HIGH, 2)
     ok, missed = limit([("a key", size, 320, "B")])
     return Result(f"{size:.0f} B", "", "", ok, missed,
-                  [f"{k} keys: RssAnon {v['anon'] / MIB:.1f} MiB" for k, v in got.items()],
-                  {str(k): v for k, v in got.items()})
+                  *told(got))
 
 
 def sliding(ctx):
-    """Every pane of every key is filled: 60 minutes, and an event a minute for each key."""
+    """Every pane of every key is filled: 60 minutes, an event a minute for each key."""
     panes = 60
     size, got = key_slope(ctx, {"over": "1h"}, SLIDING_LOW, SLIDING_HIGH, panes,
                           lambda keys: 60_000 // keys)
     ok, missed = limit([("a key", size, 2048, "B")])
     return Result(f"{size:.0f} B", "", "", ok, missed,
-                  [f"{k} keys: RssAnon {v['anon'] / MIB:.1f} MiB" for k, v in got.items()],
-                  {str(k): v for k, v in got.items()})
+                  *told(got))
 
 
 ROWS = [
     Row("memory-idle", "idle daemon, a Kafka and an MQTT source",
         "RssAnon <= 8 MB, RSS <= 28 MB", idle),
     Row("memory-rule", "memory per loaded rule", "<= 8 KB", per_rule),
-    Row("memory-tumbling", "memory per key with one tumbling window", "<= 320 B", tumbling),
+    Row("memory-tumbling", "memory per key with one tumbling window", "<= 320 B",
+        tumbling),
     Row("memory-sliding", "memory per key with one 60-pane sliding window", "<= 2 KB",
         sliding),
 ]

@@ -41,9 +41,9 @@ class Sub:
 
     def start(self, topic, client):
         return subprocess.Popen(
-            [*self.broker.client("mosquitto_sub"), "-q", "1", "-t", topic, "-i", client, "-c",
-             "-V", "mqttv5", "-D", "connect", "receive-maximum", "500", "-C", str(MESSAGES),
-             "-W", "120", "-F", "x"], stdout=subprocess.DEVNULL)
+            [*self.broker.client("mosquitto_sub"), "-q", "1", "-t", topic, "-i", client,
+             "-c", "-V", "mqttv5", "-D", "connect", "receive-maximum", "500", "-C",
+             str(MESSAGES), "-W", "120", "-F", "x"], stdout=subprocess.DEVNULL)
 
     def round(self, backlog):
         self.n += 1
@@ -101,9 +101,9 @@ def mqtt(ctx):
     return Result(f"{median(live[0]):,.0f}/s", f"mosquitto_sub {median(live[1]):,.0f}/s",
                   str(ratios), ratios.median >= LEAST,
                   f"{ratios.median:.2f} of {LEAST}",
-                  [f"{median(taker.cpu) / 1e3:.1f} us CPU per message; {MESSAGES} a round",
-                   f"backlog of {MESSAGES}: {median(rest[0]):,.0f}/s from the start of the "
-                   f"daemon, mosquitto_sub {median(rest[1]):,.0f}/s, {backlog}"],
+                  [f"{median(taker.cpu) / 1e3:.1f} us CPU per message; {MESSAGES} each",
+                   f"backlog of {MESSAGES}: {median(rest[0]):,.0f}/s from the start of "
+                   f"the daemon, mosquitto_sub {median(rest[1]):,.0f}/s, {backlog}"],
                   {"live": live, "backlog": rest, "cpu_ns": taker.cpu})
 
 

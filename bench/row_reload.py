@@ -10,6 +10,7 @@ import subprocess
 import time
 
 import lib
+import row_memory
 from lib import Result, Row, Service, limit, median, wait_until
 from row_memory import rule_files
 
@@ -22,9 +23,7 @@ MOST_MS = 20
 def rule(shift):
     def make(i):
         # Windows are kept where the definition stays, so only limits change.
-        return {"name": f"drift-{i}", "on": {"type": f"ml.metric.{i}", "key": "data.model"},
-                "signals": {"v": {"value": "data.value", "tumbling": "1h"}},
-                "when": f"v.avg > {i + shift(i)}.5", "mode": "observe", "run": "noop"}
+        return {**row_memory.rule(i), "when": f"v.avg > {i + shift(i)}.5"}
     return make
 
 
@@ -41,7 +40,7 @@ def stream(service):
 
 
 def one(service, shift):
-    """(longest silence during the reload, longest beside it, seconds to the answer) in ms."""
+    """In ms: (longest silence during the reload, longest beside it, until the answer)."""
     before = service.accepted("http")
     write_rules(service, shift)
     load = stream(service)
@@ -72,8 +71,8 @@ def reload(ctx):
     ok, missed = limit([("changing all", worst["all"], MOST_MS, "ms"),
                         ("changing one", worst["one"], MOST_MS, "ms")])
     details = [f"changing {k}: longest silence {median([x[0] for x in v]):.1f} ms "
-               f"({min(x[0] for x in v):.1f}..{max(x[0] for x in v):.1f}), answered after "
-               f"{median([x[2] for x in v]):.0f} ms" for k, v in got.items()]
+               f"({min(x[0] for x in v):.1f}..{max(x[0] for x in v):.1f}), answered "
+               f"after {median([x[2] for x in v]):.0f} ms" for k, v in got.items()]
     return Result(f"{max(worst.values()):.1f} ms", f"{beside:.1f} ms without a reload",
                   f"{max(worst.values()) / beside:.1f}", ok, missed, details, got)
 

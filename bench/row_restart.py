@@ -47,19 +47,20 @@ def again(service, answer, what):
 
 def http_again(service, n):
     def post():
-        return service.post_event("load", {"key": "k1", "value": 0.5}, f"again-{n}")[0] == 202
+        data = {"key": "k1", "value": 0.5}
+        return service.post_event("load", data, f"again-{n}")[0] == 202
     return again(service, post, "an event over HTTP is committed")
 
 
 def kafka_again(service):
-    return again(service, lambda: service.accepted("kafka") > 0, "an event of Kafka counts")
+    return again(service, lambda: service.accepted("kafka") > 0,
+                 "an event of Kafka counts")
 
 
 def fill(service):
-    got = lib.call("http_load", "--port", service.port, "--token-file", service.token_file,
-                   "--clients", 4, "--batch", 500, "--count", 2 * KEYS, "--keys", KEYS)
+    lib.load_http(service, clients=4, batch=500, count=2 * KEYS, keys=KEYS)
     keys = service.metrics().get('retraind_rule_keys{rule="keyed"}')
-    assert got["refused"] == 0 and keys == KEYS, (got, keys)
+    assert keys == KEYS, keys
 
 
 def restart(ctx):
@@ -70,7 +71,8 @@ def restart(ctx):
         ctx.note(f"restart: {KEYS} keys")
         fill(full)
         count = iter(range(1 << 30))
-        http = lib.interleave(ctx, "restart over HTTP", lambda: http_again(full, next(count)),
+        http = lib.interleave(ctx, "restart over HTTP",
+                              lambda: http_again(full, next(count)),
                               lambda: http_again(bare, next(count)))
         kafka = lib.interleave(ctx, "restart on Kafka", lambda: kafka_again(full),
                                lambda: kafka_again(bare))
@@ -82,8 +84,8 @@ def restart(ctx):
     return Result(", ".join(f"{k} {v:.0f} ms" for k, v in ms.items()),
                   ", ".join(f"{k} {v:.0f} ms" for k, v in floor.items()),
                   str(Ratios([a / b for a, b in zip(*pairs)])), ok, missed,
-                  [f"over {k}: {min(v[0]):.0f}..{max(v[0]):.0f} ms, one rule without keys "
-                   f"{min(v[1]):.0f}..{max(v[1]):.0f} ms"
+                  [f"over {k}: {min(v[0]):.0f}..{max(v[0]):.0f} ms, one rule without "
+                   f"keys {min(v[1]):.0f}..{max(v[1]):.0f} ms"
                    for k, v in (("HTTP", http), ("Kafka", kafka))],
                   {"http": http, "kafka": kafka})
 

@@ -222,12 +222,11 @@ static void unlink_all(struct decide *d)
 {
 	for (guint i = 0; i < d->sigs->len; i++)
 		g_ptr_array_set_size(share_at(d, i)->rules, 0);
-	for (guint i = 0; i < d->sels->len; i++)
+	g_ptr_array_set_size(d->stale_sels, 0);	/* take_rule() says it of each rule */
+	for (guint i = 0; i < d->sels->len; i++) {
 		g_ptr_array_set_size(selector_at(d, i)->rules, 0);
-	/* take_rule() says of each rule what is stale. */
-	for (guint i = 0; i < d->stale_sels->len; i++)
-		((struct sel_state *)g_ptr_array_index(d->stale_sels, i))->stale = false;
-	g_ptr_array_set_size(d->stale_sels, 0);
+		selector_at(d, i)->stale = false;
+	}
 }
 
 /* True: nothing of it is needed any more, and its cell is gone. */
@@ -393,9 +392,9 @@ void use_ruleset(struct decide *d, struct ruleset *set)
 	for (guint i = 0; i < d->all->len; i++) {
 		struct rule_state *rs = g_ptr_array_index(d->all, i);
 
+		rs->was = rs->rule;
 		if (rs->rule)
 			rs->moved = clock_of(d, rs);
-		rs->was = rs->rule;
 		rs->rule = NULL;
 	}
 	unlink_all(d);
