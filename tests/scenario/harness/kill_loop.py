@@ -132,7 +132,6 @@ class KillLoop(unittest.TestCase):
             next_outage += every
             self.outage(kill_broker if kill_broker and self.outages % 2 else soft,
                         broker_, send, part)
-        print(f"# note: the broker was down {self.outages} times", flush=True)
         send(feed.take_last())
         self.wait_decided(len(feed.log), "every event is decided", 120)
 
@@ -213,7 +212,9 @@ class KillLoop(unittest.TestCase):
         self.done(total)
 
     def done(self, runs, more=""):
-        print(f"# note: {len(self.decided.seq)} events, at least {self.repeats} of them"
-              f" delivered again, {runs} runs, {more}"
+        if self.outages:
+            more = f"{self.outages} outages of the broker, "
+        print(f"# note: {self.box.what}: {len(self.decided.seq)} events, at least"
+              f" {self.repeats} delivered again, {runs} runs, {more}"
               f"{(time.monotonic() - self.began) / 60:.1f} minutes", flush=True)
         self.box.done()
