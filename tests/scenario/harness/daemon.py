@@ -23,6 +23,7 @@ class Daemon(Part):
     """d = Daemon(sources=[...], rules={"a.yaml": TEXT}); with d: d.post_event(...)"""
     name = "retraind"
     start_seconds = 60
+    start_every = 0.005     # it needs about 10 ms
 
     def __init__(self, rules=None, sources=None, config=None):
         """rules: {file: text}; sources: rows for `sources:` (http is always there);

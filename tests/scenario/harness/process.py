@@ -13,6 +13,7 @@ class Part:
     """Subclasses give argv() and ready(); data in self.dir survives a restart."""
     name = "part"
     start_seconds = 30
+    start_every = 0.02      # how often start() asks
     # setpriv execs, so the pid is the part's own; it dies with its test.
     tie = ("setpriv", "--pdeathsig", "KILL")
 
@@ -44,7 +45,8 @@ class Part:
 
     def start(self):
         self.spawn()
-        wait_until(self.ready, self.start_seconds, f"{self.name} answers", watch=self)
+        wait_until(self.ready, self.start_seconds, f"{self.name} answers", watch=self,
+                   every=self.start_every)
         return self
 
     def pause(self, seconds):
