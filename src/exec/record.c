@@ -79,8 +79,8 @@ static enum record_look look_at_claim(int runs_fd, const char *key)
 	int fd = open_file(runs_fd, key, "claim", O_RDWR);
 	bool locked;
 
-	if (fd < 0)		/* no descriptor, say, proves nothing */
-		return errno == ENOENT ? LOOK_NONE : LOOK_LIVE;
+	if (fd < 0)
+		return errno == ENOENT ? LOOK_NONE : LOOK_UNSURE;
 	locked = is_locked(fd);
 	close(fd);
 	return locked ? LOOK_LIVE : LOOK_DEAD;
@@ -93,7 +93,7 @@ static bool read_exit(int runs_fd, const char *key, struct record *ret)
 	if (ret->exit)
 		ret->look = LOOK_ENDED;
 	else if (errno != ENOENT)
-		ret->look = LOOK_LIVE;
+		ret->look = LOOK_UNSURE;
 	return ret->exit || errno != ENOENT;
 }
 
@@ -196,7 +196,7 @@ void record_answer(const struct record *r, struct retrain_op *op,
 		a->again_ms = 0;
 		answer_ended(r->exit, op, host, a);
 		return;
-	case LOOK_LIVE:
+	case LOOK_LIVE: case LOOK_UNSURE:
 		a->state = RETRAIN_RUNNING;
 		break;
 	case LOOK_DEAD:
