@@ -405,6 +405,13 @@ class Pass:
             right = [r for r in RUNS if r[0] == pipeline]
             assert (pipeline, state, outcome) in right or reason, \
                 f"{pipeline} {state} {outcome} without a reason"
+        for pipeline, step, name in (("gated", "train", "model.bin"),
+                                     ("flaky", "fit", "x")):
+            for state, artifacts in self.rows(
+                    "SELECT step.state, artifacts FROM step JOIN run ON run.id=step.run "
+                    f"WHERE pipeline='{pipeline}' AND step.name='{step}'"):
+                assert state == "failed" or f'"{name}"' in artifacts, \
+                    f"{pipeline}.{step} {state} with {artifacts}"
         ids = self.rows("SELECT count(*), count(DISTINCT json_extract(json,'$.id')) "
                         "FROM outbox WHERE type LIKE 'retraind.run.%'")[0]
         ended = self.rows("SELECT count(*), count(DISTINCT event) FROM decision "
