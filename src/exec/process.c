@@ -209,6 +209,19 @@ static void heard(struct entry *e, const char *word, const char *rest)
 	}
 }
 
+/* Its word is lost: what it would have said is in the directory, now or soon. */
+static void misheard(struct entry *e)
+{
+	struct retrain_op *op = e->op;
+
+	e->op = NULL;
+	e->claimed = true;
+	if (e->stop)
+		terminate(e);
+	if (op)
+		answer_record(e->p, op, e->key, RETRAIN_OK);
+}
+
 static void listen_end(struct entry *e)
 {
 	e->p->host->unwatch(e->said);
@@ -227,6 +240,8 @@ static void on_said(void *arg)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	listen_end(e);
+	if (n < 0)
+		misheard(e);
 	if (n <= 0)
 		return;			/* on_child_exit() says why */
 	text[n] = '\0';
