@@ -84,9 +84,8 @@ RUNS = [("flaky", "completed", "none"), ("gated", "completed", "promoted"),
         ("long", "aborted", None)]
 # The window that closes is above 50 once: (second, value).
 VALUES = [(0, 60), (1, 70), (6, 10), (7, 20), (12, 30)]
-# How glib, libev and CHECK() end a process that has no memory or no descriptor.
-BY_DESIGN = re.compile(r"GLib-ERROR|retraind-ERROR|\(libev\)|failed to allocate|"
-                       r"check failed|CHECK")
+# How GLib, libev and CHECK() end a process that has no memory or no descriptor.
+BY_DESIGN = re.compile(r"failed to allocate|GLib-ERROR|\(libev\)|broken invariant")
 
 
 class Victim(Daemon):
@@ -107,8 +106,7 @@ class Victim(Daemon):
         env = super().env()
         if self.armed:
             env.update(preload_env(self.plan))
-            env["ASAN_OPTIONS"] = (env.get("ASAN_OPTIONS", "") +
-                                   f":log_path={self.reports}").lstrip(":")
+            env["ASAN_OPTIONS"] += f":log_path={self.reports}"
         return env
 
     def check_reports(self):
@@ -155,15 +153,12 @@ class Pass:
         assert not self.exact, f"it ended with {status}"
         assert self.d.plan.delivered, f"it ended with {status} before any fault\n{text}"
         if status < 0:
-            assert self.may_abort and -status in (
-                signal.SIGABRT, signal.SIGTRAP, signal.SIGSEGV), f"signal {-status}"
-            assert -status != signal.SIGSEGV or self.may_abort == "alloc", "SIGSEGV"
+            assert self.may_abort and -status in (signal.SIGABRT, signal.SIGTRAP) \
+                and BY_DESIGN.search(text), f"signal {-status}"
         else:
-            assert status in (1, 2) or (self.may_abort and status == 127), \
-                f"exit status {status}"
+            assert status in (1, 2), f"exit status {status}"
             why = os.strerror(max(self.d.plan.error, 0))
-            assert self.may_abort or "level=error" in text or why in text, \
-                f"exit {status} without an error"
+            assert "level=error" in text or why in text, f"exit {status} without an error"
 
     def up(self):
         """Start it, and once more after each fault that ends the start."""
@@ -423,7 +418,9 @@ class Pass:
         due = [t for t, in self.rows(
             "SELECT due_ms FROM due JOIN rule ON rule.id=due.rule WHERE rule.name='tick'"
             " ORDER BY due_ms")]
-        self.equal(list(range(due[0], due[-1] + 1, 1000)), due, "due times")
+        assert due or not self.exact, "a tick"      # a pass may be over before
+        self.equal([due[0] + 1000 * i for i in range(len(due))] if due else [], due,
+                   "due times")
         self.equal([(t, 1) for t in due], self.rows(
             "SELECT due_ms, sum(count) FROM decision WHERE rule='tick' GROUP BY due_ms "
             "ORDER BY due_ms"), "decisions of due times")

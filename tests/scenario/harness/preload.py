@@ -21,13 +21,18 @@ def is_asan(build):
 
 
 def preload_env(plan, build=None):
-    """What the environment of a program needs; the sanitizer's library comes first."""
+    """What the environment of a program needs.  The sanitizer's library comes first,
+    but where its own malloc is what shall fail."""
     build = build or build_dir()
     libs = [os.path.join(build, "tests/fault.so")]
+    options = os.environ.get("ASAN_OPTIONS", "")
     if is_asan(build):
-        libs.insert(0, subprocess.run(["gcc", "-print-file-name=libasan.so"], text=True,
-                                      capture_output=True, check=True).stdout.strip())
-    return {"LD_PRELOAD": ":".join(libs), "FAULT_FILE": plan.path}
+        libs.insert(plan.kind == "alloc", subprocess.run(
+            ["gcc", "-print-file-name=libasan.so"], text=True, capture_output=True,
+            check=True).stdout.strip())
+        options += ":verify_asan_link_order=0"
+    return {"LD_PRELOAD": ":".join(libs), "FAULT_FILE": plan.path,
+            "ASAN_OPTIONS": options.lstrip(":")}
 
 
 class Plan:
