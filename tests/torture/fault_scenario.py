@@ -91,13 +91,18 @@ BY_DESIGN = re.compile(r"failed to allocate|GLib-ERROR|\(libev\)|broken invarian
 class Victim(Daemon):
     """The daemon under a plan; without one, as users run it."""
 
-    def __init__(self, plan_of, program):
-        super().__init__(config={
+    def __init__(self, plan_of, program, mqtt):
+        super().__init__(sources=[
+            {"name": "sensors", "kind": "mqtt", "url": mqtt.url}] if mqtt else [], config={
             "rules": {"settle": "100ms"}, "runs": {"keep_bytes": "1Mi", "min_free": 0},
             "limits": {"mutations_per_second": 1000},
             "executors": {"local": {"kind": "process", "starts_per_second": 100,
                                     "env": ["LD_PRELOAD", "FAULT_FILE", "ASAN_OPTIONS"]}}
             if program == "retrain-shim" else {}})
+        self.topic = os.path.basename(self.dir)     # its own, at a broker for all passes
+        if mqtt:
+            self.config["sources"][1]["topics"] = [self.topic]
+            self.write_config()
         self.reports = os.path.join(self.dir, "report")
         self.plan = plan_of(os.path.join(self.dir, "plan"), program)
         self.armed = True
@@ -120,12 +125,14 @@ class Victim(Daemon):
 
 
 class Pass:
-    """exact: no fault is expected, so each answer must be the right one at once."""
+    """exact: no fault is expected, so each answer must be the right one at once.
+    mqtt: a broker, for some of the events."""
 
-    def __init__(self, plan_of, program="retraind", exact=False, may_abort=False):
-        self.exact, self.may_abort = exact, may_abort
+    def __init__(self, plan_of, program="retraind", exact=False, may_abort=False,
+                 mqtt=None):
+        self.exact, self.may_abort, self.mqtt = exact, may_abort, mqtt
         self.daemon_alone = program == "retraind"
-        self.d = d = Victim(plan_of, program)
+        self.d = d = Victim(plan_of, program, mqtt)
         self.ledger, self.gate = os.path.join(d.dir, "ledger"), os.path.join(d.dir, "gate")
         env = ('env: {LD_PRELOAD: "", ASAN_OPTIONS: detect_leaks=0}'
                if program == "retrain-shim" else "")
@@ -232,6 +239,15 @@ class Pass:
         self.ask("POST", "/api/v1/events", json.dumps(event), (202,),
                  type_="application/cloudevents+json")
 
+    def publish(self, count):
+        """The broker has them once the daemon has been there: it keeps its session."""
+        if not self.mqtt:
+            return
+        self.until(lambda: all(s["connected"] for s in self.get("/sources")
+                               if s["name"] == "sensors"), "the source is connected")
+        self.mqtt.publish_lines(self.d.topic, [
+            json.dumps(self.event("load.sensor", {"n": n})) for n in range(count)])
+
     def runs(self, pipeline):
         return [r for r in self.get("/runs") if r["pipeline"] == pipeline]
 
@@ -262,6 +278,7 @@ class Pass:
                  type_="application/cloudevents+json")
         self.send(self.event("load.long", {}))
         self.send(self.event("load.flaky", {}))
+        self.publish(3)
         for second, value in VALUES[3:]:
             self.send(self.event("load.value", {"value": value}, second))
         self.questions()
@@ -269,6 +286,7 @@ class Pass:
         self.ask("POST", f"/api/v1/runs/{self.runs('long')[0]['id']}/abort",
                  {"reason": "enough"}, (200, 202, 409), key="abort-1")
         self.reloads()
+        self.publish(2)
         self.wait_has("gated", "completed", "failed")
         self.send(self.event("load.gated", {"score": 0.6}, subject="k"))
         self.ask("POST", "/api/v1/pipelines/hold/run", {"params": {}}, key="hold-1")
@@ -343,6 +361,8 @@ class Pass:
         rows = lambda sql: self.rows(sql)[0][0]             # noqa: E731
         wait_until(lambda: rows("SELECT count(*) FROM run WHERE finished IS NULL") == 0,
                    40, "every run has ended", self.d)
+        wait_until(lambda: rows("SELECT count(*) FROM decision WHERE rule='each'") >= len(
+            self.events), 40, "every event is decided", self.d)
         wait_until(lambda: rows(
             "SELECT count(*) FROM decision WHERE rule='ended'") == rows(
             "SELECT count(*) FROM outbox WHERE type LIKE 'retraind.run.%'"), 20,

@@ -15,7 +15,7 @@ import os
 import unittest
 
 from fault_scenario import Pass
-from harness import build_dir, torture
+from harness import Mosquitto, build_dir, torture
 from harness.preload import SHORT, Plan
 
 IOERR, FULL, NOMEM, BUSY = 10, 13, 7, 5             # results of SQLite
@@ -37,11 +37,19 @@ AT_ONCE = 3                 # passes side by side: each mostly waits
 class Faults(unittest.TestCase):
     counted = {}
 
+    @classmethod
+    def setUpClass(cls):
+        cls.mqtt = cls.enterClassContext(Mosquitto())
+
     def use(self, build):
         old = os.environ.get("RETRAIN_BUILD")
         os.environ["RETRAIN_BUILD"] = build
         self.addCleanup(lambda: os.environ.update({"RETRAIN_BUILD": old}) if old
                         else os.environ.pop("RETRAIN_BUILD"))
+
+    def mqtt_of(self, program):
+        """The shim knows no broker."""
+        return self.mqtt if program == "retraind" else None
 
     def count(self, program, kind="all"):
         """The calls of a pass without faults, which must come out exactly right."""
@@ -52,7 +60,7 @@ class Faults(unittest.TestCase):
             def plan_of(path, program):
                 plans.append(Plan(path, program, kind, records=kind == "all" and 100000))
                 return plans[0]
-            Pass(plan_of, program, exact=True).run()
+            Pass(plan_of, program, exact=True, mqtt=self.mqtt_of(program)).run()
             self.counted[name] = plans[0].recorded() if kind == "all" else plans[0].calls
             plans[0].close()
         return self.counted[name]
@@ -79,7 +87,7 @@ class Faults(unittest.TestCase):
         def plan_of(path, program):
             plans.append(Plan(path, program, kind, error, n, site))
             return plans[0]
-        p = Pass(plan_of, program, may_abort=may_abort)
+        p = Pass(plan_of, program, may_abort=may_abort, mqtt=self.mqtt_of(program))
         p.run()
         got = plans[0].delivered, [e for e in p.ends if e != 0]
         plans[0].close()
