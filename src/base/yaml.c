@@ -113,6 +113,7 @@ static bool advance(struct loader *l)
 	yaml_event_delete(&l->event);
 	if (yaml_parser_parse(&l->parser, &l->event))
 		return true;
+	CHECK(l->parser.error != YAML_MEMORY_ERROR);
 	memset(&l->event, 0, sizeof(l->event));
 	syntax_error(l);
 	return false;

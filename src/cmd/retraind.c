@@ -123,6 +123,7 @@ static int serve(struct config *c, const struct args *a)
 	prctl(PR_SET_DUMPABLE, 0);
 #endif
 	json_object_seed(0);
+	json_set_alloc_funcs(g_malloc, g_free);	/* no memory: the end, not "no JSON" */
 	log_open((enum log_level)c->log.level, formats[c->log.format]);
 	d.fingerprint = fingerprint_new();
 	d.loop = loop_new();

@@ -158,6 +158,7 @@ int main(int argc, char **argv)
 	}
 	fill_std();
 	be_on_our_own();
+	json_set_alloc_funcs(g_malloc, g_free);	/* no memory: the end, not "no JSON" */
 	s.path = argv[1];
 	if (argc == 3) {
 		s.say_fd = (int)strtol(argv[2], NULL, 10);

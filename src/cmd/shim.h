@@ -45,7 +45,6 @@ void record_write(const struct shim *);
 
 /* shim_child.c: becomes the step's program; only returns as _exit(). */
 void child_exec(const struct shim *, int out_fd, int err_fd) __attribute__((noreturn));
-char **child_env(const struct shim *);
 
 /* shim_tree.c */
 void tree_signal(const struct shim *, int signo);	/* every descendant of ours */

@@ -28,6 +28,22 @@
 
 #define PARAM_MAX (64 << 10)	/* longer ones are in input.json alone */
 
+static void fail(int err_fd, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3), noreturn));
+static void fail(int err_fd, const char *fmt, ...)
+{
+	char text[500];
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = g_vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (write(err_fd, text, MIN((size_t)n, sizeof(text) - 1)) < 0)
+		_exit(126);
+	_exit(125);
+}
+
 /* ---- environment ---- */
 
 static void set(GHashTable *env, const char *name, const char *value)
@@ -72,14 +88,22 @@ static void set_param(GHashTable *env, const char *name, const json_t *v)
 	g_free(full);
 }
 
-static void set_params(GHashTable *env, const struct shim *s)
+/* A step without the parameters that it has would do something else. */
+static void set_params(GHashTable *env, const struct shim *s, int err_fd)
 {
 	int fd = openat(s->dir, "input.json", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	json_t *input = fd < 0 ? NULL : json_loadfd(fd, 0, NULL), *v;
+	json_error_t e = { 0 };
+	json_t *input, *v;
 	const char *name;
 
-	if (fd >= 0)
-		close(fd);
+	if (fd < 0 && errno == ENOENT)
+		return;
+	if (fd < 0)
+		fail(err_fd, "input.json: %s", g_strerror(errno));
+	input = json_loadfd(fd, 0, &e);
+	if (!input)
+		fail(err_fd, "input.json: %s", e.text);
+	close(fd);
 	json_object_foreach(json_object_get(input, "params"), name, v)
 		set_param(env, name, v);
 	json_decref(input);
@@ -96,7 +120,7 @@ static void set_passed(GHashTable *env)
 	}
 }
 
-static void set_ours(GHashTable *env, const struct shim *s)
+static void set_ours(GHashTable *env, const struct shim *s, int err_fd)
 {
 	char attempt[24];
 
@@ -112,7 +136,7 @@ static void set_ours(GHashTable *env, const struct shim *s)
 	set_path(env, s, "RETRAIN_OUTPUTS", "outputs.json");
 	set_path(env, s, "RETRAIN_METRICS", "metrics.json");
 	set_path(env, s, "RETRAIN_ARTIFACTS", "artifacts");
-	set_params(env, s);
+	set_params(env, s, err_fd);
 }
 
 static char **to_vector(GHashTable *env)
@@ -128,7 +152,7 @@ static char **to_vector(GHashTable *env)
 	return v;
 }
 
-char **child_env(const struct shim *s)
+static char **child_env(const struct shim *s, int err_fd)
 {
 	GHashTable *env = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
 	const char *name;
@@ -145,29 +169,13 @@ char **child_env(const struct shim *s)
 	json_object_foreach(json_object_get(s->spec, "env"), name, v)
 		if (json_is_string(v))
 			set(env, name, json_string_value(v));
-	set_ours(env, s);
+	set_ours(env, s, err_fd);
 	ret = to_vector(env);
 	g_hash_table_destroy(env);
 	return ret;
 }
 
 /* ---- in the child ---- */
-
-static void fail(int err_fd, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3), noreturn));
-static void fail(int err_fd, const char *fmt, ...)
-{
-	char text[500];
-	va_list ap;
-	int n;
-
-	va_start(ap, fmt);
-	n = g_vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	if (write(err_fd, text, MIN((size_t)n, sizeof(text) - 1)) < 0)
-		_exit(126);
-	_exit(125);
-}
 
 static void join_cgroup(const struct shim *s, int err_fd)
 {
@@ -321,7 +329,7 @@ static char **spec_argv(const struct shim *s, int err_fd)
 void child_exec(const struct shim *s, int out_fd, int err_fd)
 {
 	const char *dir = spec_text(s, "dir");
-	char **argv = spec_argv(s, err_fd), **env = child_env(s);
+	char **argv = spec_argv(s, err_fd), **env = child_env(s, err_fd);
 	pid_t shim = (pid_t)spec_number(s, "shim_pid", 0);
 
 	close(s->claim_fd);		/* the lock shall go with the shim */

@@ -40,12 +40,15 @@ static char *parse(struct shim *s, const char *name, int fd, int64_t size)
 	json_error_t e = { 0 };
 	json_t *v = NULL;
 	int64_t n = 0;
-	ssize_t k;
+	ssize_t k = 0;
 
 	while (n < size && (k = read(fd, text + n, (size_t)(size - n))) > 0)
 		n += k;
 	text[n] = '\0';
-	v = json_loadb(text, (size_t)n, 0, &e);
+	if (n < size && k < 0)
+		spoil(s, "%s: %s", name, g_strerror(errno));
+	else
+		v = json_loadb(text, (size_t)n, 0, &e);
 	if (!v)
 		spoil(s, "%s: line %d: %s", name, e.line, e.text);
 	else if (!json_is_object(v))
@@ -160,15 +163,21 @@ static void walk_dir(struct walk *w, int dir_fd, const char *prefix, int depth)
 	const struct dirent *e;
 
 	if (!d) {
+		spoil(w->s, "artifacts/%s: %s", prefix, g_strerror(errno));
 		close(dir_fd);
 		return;
 	}
 	if (depth > DEPTH_MAX)
 		spoil(w->s, "artifacts/%s: more than %d directories deep", prefix,
 		    DEPTH_MAX);
-	while (depth <= DEPTH_MAX && !w->too_many && (e = readdir(d)))
+	errno = 0;
+	while (depth <= DEPTH_MAX && !w->too_many && (e = readdir(d))) {
 		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
 			walk_name(w, dirfd(d), prefix, e->d_name, depth);
+		errno = 0;
+	}
+	if (errno)			/* some of the files are not all of them */
+		spoil(w->s, "artifacts/%s: %s", prefix, g_strerror(errno));
 	closedir(d);
 }
 
@@ -198,8 +207,11 @@ static void collect_artifacts(struct shim *s)
 	struct walk w = { .s = s };
 	int fd = openat(s->dir, "artifacts", OPEN_FLAGS | O_DIRECTORY);
 
-	if (fd < 0)
+	if (fd < 0) {
+		if (errno != ENOENT && errno != ELOOP && errno != ENOTDIR)
+			spoil(s, "artifacts: %s", g_strerror(errno));
 		return;
+	}
 	w.found = g_ptr_array_new_with_free_func(artifact_free);
 	walk_dir(&w, fd, "", 0);
 	if (w.too_many)

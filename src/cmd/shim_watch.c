@@ -239,6 +239,7 @@ void watch_step(struct shim *s)
 {
 	struct watch *w = g_new0(struct watch, 1);
 	sigset_t set;
+	int failed;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
@@ -248,10 +249,14 @@ void watch_step(struct shim *s)
 	w->phase = RUNNING;
 	w->due = FOREVER;
 	w->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	failed = errno;
 	log_start(&s->log, s->dir, spec_number(s, "log_bytes", 64 << 20));
 	if (has_abort_file(s)) {	/* as late as can be before exec */
 		s->state = "aborted";
 		g_snprintf(s->reason, sizeof(s->reason), "aborted before it started");
+	} else if (w->signals < 0) {	/* nothing would tell us that main has ended */
+		g_snprintf(s->reason, sizeof(s->reason), "can't start: signalfd: %s",
+		    g_strerror(failed));
 	} else if (begin(w)) {
 		while (!w->orphaned || !cgroup_gone(s))
 			step(w);

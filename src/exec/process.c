@@ -177,7 +177,7 @@ static void answer_record(struct process *p, struct retrain_op *op, const char *
 	if (r.look == LOOK_DEAD && p->cgroup && !cgroup_kill(p, key))
 		r.look = LOOK_LIVE;
 	e = g_hash_table_lookup(p->entries, key);
-	if (r.look == LOOK_LIVE && !e)
+	if (r.look == LOOK_UNSURE || (r.look == LOOK_LIVE && !e))
 		a.again_ms = AGAIN_MS;
 	if (r.look == LOOK_NONE && e)
 		answer(p, op, what, RETRAIN_PENDING, 0, NULL);
@@ -209,6 +209,19 @@ static void heard(struct entry *e, const char *word, const char *rest)
 	}
 }
 
+/* Its word is lost: what it would have said is in the directory, now or soon. */
+static void misheard(struct entry *e)
+{
+	struct retrain_op *op = e->op;
+
+	e->op = NULL;
+	e->claimed = true;
+	if (e->stop)
+		terminate(e);
+	if (op)
+		answer_record(e->p, op, e->key, RETRAIN_OK);
+}
+
 static void listen_end(struct entry *e)
 {
 	e->p->host->unwatch(e->said);
@@ -227,6 +240,8 @@ static void on_said(void *arg)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	listen_end(e);
+	if (n < 0)
+		misheard(e);
 	if (n <= 0)
 		return;			/* on_child_exit() says why */
 	text[n] = '\0';
@@ -363,13 +378,16 @@ static bool held_back(struct process *p, struct retrain_op *op)
 
 /* ---- the interface ---- */
 
+/* Who can't tell starts a shim: it finds the claim, if there is one.  To say that it is
+ * there would make a step that never began one that is lost. */
 static bool is_there(const struct process *p, const char *key)
 {
 	struct record r;
 
 	record_read(p->runs_fd, key, &r);
 	record_fini(&r);
-	return r.look != LOOK_NONE || g_hash_table_contains(p->entries, key);
+	return (r.look != LOOK_NONE && r.look != LOOK_UNSURE) ||
+	    g_hash_table_contains(p->entries, key);
 }
 
 static void process_start(void *self, struct retrain_op *op,
@@ -415,7 +433,7 @@ static void process_abort(void *self, struct retrain_op *op,
 		begin(p, op, job, true);
 		return;
 	}
-	if (r.look == LOOK_LIVE || r.look == LOOK_NONE)
+	if (r.look == LOOK_LIVE || r.look == LOOK_NONE || r.look == LOOK_UNSURE)
 		process_put_abort(p, job);
 	if (e)
 		terminate(e);

@@ -43,9 +43,10 @@ void process_put_abort(const struct process *, const struct retrain_job *);
 
 enum record_look {
 	LOOK_NONE = 1,		/* nothing was started under this key */
-	LOOK_LIVE,		/* its shim holds the claim, or we can't tell now */
+	LOOK_LIVE,		/* its shim holds the claim */
 	LOOK_DEAD,		/* claimed, no shim, no exit record */
 	LOOK_ENDED,		/* the exit record is there */
+	LOOK_UNSURE,		/* we can't tell now, without a descriptor, say */
 };
 struct record {
 	enum record_look look;

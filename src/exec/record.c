@@ -28,33 +28,41 @@ static int open_file(int runs_fd, const char *key, const char *name, int flags)
 	return openat(runs_fd, path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 }
 
+/* What was read is judged; what could not be read is not: NULL, errno says why. */
+static json_t *read_object(int fd, size_t size)
+{
+	char *text = g_malloc(size + 1);
+	ssize_t n = read(fd, text, size);
+	int saved = errno;
+	json_t *v = n < 0 ? NULL : json_loadb(text, (size_t)n, 0, NULL);
+
+	g_free(text);
+	if (n >= 0 && !json_is_object(v)) {
+		json_decref(v);
+		v = json_pack("{s:s, s:s}", "state", "failed", "reason",
+		    "its record is damaged");
+	}
+	errno = saved;
+	return v;
+}
+
 /* NULL: errno says why.  Ours alone counts: a step of another user can't forge one. */
 static json_t *read_json(int runs_fd, const char *key, const char *name)
 {
-	int fd = open_file(runs_fd, key, name, O_RDONLY);
+	int fd = open_file(runs_fd, key, name, O_RDONLY), saved;
 	json_t *v = NULL;
 	struct stat st;
-	char *text;
-	ssize_t n;
 
 	if (fd < 0)
 		return NULL;
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
-	    st.st_size <= RECORD_MAX) {
-		text = g_malloc((size_t)st.st_size + 1);
-		n = read(fd, text, (size_t)st.st_size);
-		if (n >= 0)
-			v = json_loadb(text, (size_t)n, 0, NULL);
-		g_free(text);
-		if (!json_is_object(v)) {
-			json_decref(v);
-			v = json_pack("{s:s, s:s}", "state", "failed", "reason",
-			    "its record is damaged");
-		}
-	} else {
+	    st.st_size <= RECORD_MAX)
+		v = read_object(fd, (size_t)st.st_size);
+	else
 		errno = ENOENT;
-	}
+	saved = errno;
 	close(fd);
+	errno = saved;
 	return v;
 }
 
@@ -71,8 +79,8 @@ static enum record_look look_at_claim(int runs_fd, const char *key)
 	int fd = open_file(runs_fd, key, "claim", O_RDWR);
 	bool locked;
 
-	if (fd < 0)		/* no descriptor, say, proves nothing */
-		return errno == ENOENT ? LOOK_NONE : LOOK_LIVE;
+	if (fd < 0)
+		return errno == ENOENT ? LOOK_NONE : LOOK_UNSURE;
 	locked = is_locked(fd);
 	close(fd);
 	return locked ? LOOK_LIVE : LOOK_DEAD;
@@ -85,7 +93,7 @@ static bool read_exit(int runs_fd, const char *key, struct record *ret)
 	if (ret->exit)
 		ret->look = LOOK_ENDED;
 	else if (errno != ENOENT)
-		ret->look = LOOK_LIVE;
+		ret->look = LOOK_UNSURE;
 	return ret->exit || errno != ENOENT;
 }
 
@@ -188,7 +196,7 @@ void record_answer(const struct record *r, struct retrain_op *op,
 		a->again_ms = 0;
 		answer_ended(r->exit, op, host, a);
 		return;
-	case LOOK_LIVE:
+	case LOOK_LIVE: case LOOK_UNSURE:
 		a->state = RETRAIN_RUNNING;
 		break;
 	case LOOK_DEAD:

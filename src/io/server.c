@@ -79,7 +79,8 @@ struct server {
 	struct link	*links;
 	unsigned	 links_n;
 	struct io_watch	*timer;
-	bool		 closing, resumed;
+	bool		 closing;
+	bool		 unseen;	/* MHD must be run: something changed */
 };
 
 static void run(struct listener *l)
@@ -130,13 +131,13 @@ static void before_sleep(void *arg)
 {
 	struct server *s = arg;
 	int64_t after = s->links ? 1000 : -1;
-	bool resumed = s->resumed;
+	bool unseen = s->unseen;
 
-	s->resumed = false;
+	s->unseen = false;
 	cut_slow(s);
 	for (unsigned i = 0; i < s->listeners_n; i++) {
 		MHD_UNSIGNED_LONG_LONG ms;
-		if (resumed)	/* MHD sees that only when it is run: no event tells it */
+		if (unseen)	/* MHD sees that only when it is run: no event tells it */
 			run(&s->listeners[i]);
 		if (MHD_get_timeout(s->listeners[i].mhd, &ms) != MHD_YES)
 			continue;
@@ -189,6 +190,7 @@ static void on_connection(void *cls, struct MHD_Connection *conn, void **ctx,
 		*ctx = l;
 	} else if (l) {
 		s->links_n--;
+		s->unseen = true;	/* MHD at its limit listens again when run */
 		if (l->prev)
 			l->prev->next = l->next;
 		else
@@ -635,7 +637,7 @@ static void wake(struct request *r)
 		return;
 	r->suspended = false;
 	MHD_resume_connection(r->conn);
-	r->server->resumed = true;
+	r->server->unseen = true;
 	loop_stay_awake(r->server->loop);
 }
 

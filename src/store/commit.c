@@ -18,7 +18,7 @@
 
 bool store_open_commit(const struct store *s)
 {
-	return s->buf.turns_n > 0;
+	return s->buf.turns_n > 0 || store_unread(s);
 }
 
 uint64_t store_dirty_bytes(const struct store *s, const struct cells *c)
@@ -128,6 +128,11 @@ enum store_result store_commit(struct store *s, struct cells *c, struct committe
 	int64_t journal_bytes = s->journal_bytes;
 	int rc;
 
+	if (store_unread(s)) {
+		*err = s->unread;
+		mark_damaged(s);
+		return STORE_BROKEN;
+	}
 	CHECK(s->buf.turns_n > 0);
 	rc = write_all(s, c);
 	if (rc != SQLITE_OK)

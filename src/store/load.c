@@ -10,6 +10,21 @@ static struct str column(sqlite3_stmt *st, int i)
 	return (struct str){ p, (uint32_t)sqlite3_column_bytes(st, i) };
 }
 
+bool next_row(struct store *s, sqlite3_stmt *st, const char *what)
+{
+	int rc = sqlite3_step(st);
+
+	if (rc != SQLITE_ROW && rc != SQLITE_DONE && !s->unread.code)
+		err_set(&s->unread, ERR_IO, "reading %s: %s", what,
+			sqlite3_errmsg(s->db));
+	return rc == SQLITE_ROW;
+}
+
+bool store_unread(const struct store *s)
+{
+	return s->unread.code != ERR_NONE;
+}
+
 static bool ended(struct store *s, sqlite3_stmt *st, int rc, const char *what,
 		  struct err *err)
 {
@@ -72,7 +87,7 @@ struct str store_ruleset(struct store *s, struct arena *a)
 			   "SELECT text FROM ruleset WHERE hash=(SELECT value FROM meta"
 			   " WHERE name='ruleset')",
 			   -1, &st, NULL);
-	if (sqlite3_step(st) == SQLITE_ROW)
+	if (next_row(s, st, "the rule set"))
 		r = arena_str(a, column(st, 0));
 	sqlite3_finalize(st);
 	return r;
@@ -124,7 +139,7 @@ bool store_has_seen(struct store *s, struct str source, const uint8_t h16[16],
 		return true;
 	}
 	bind_blob(st, 1, h16, 16);
-	found = sqlite3_step(st) == SQLITE_ROW;
+	found = next_row(s, st, "seen");
 	if (found)
 		*seq = (uint64_t)sqlite3_column_int64(st, 0);
 	sqlite3_reset(st);
@@ -143,7 +158,7 @@ bool store_answer(struct store *s, uint64_t seq, struct arena *a, struct str *re
 			return true;
 		}
 	sqlite3_bind_int64(st, 1, (int64_t)seq);
-	found = sqlite3_step(st) == SQLITE_ROW;
+	found = next_row(s, st, "audit");
 	if (found)
 		*ret = arena_str(a, column(st, 0));
 	sqlite3_reset(st);
@@ -159,7 +174,7 @@ uint32_t store_outbox(struct store *s, uint64_t after, uint32_t limit, struct ar
 
 	sqlite3_bind_int64(st, 1, (int64_t)after);
 	sqlite3_bind_int64(st, 2, limit);
-	while (n < limit && sqlite3_step(st) == SQLITE_ROW) {
+	while (n < limit && next_row(s, st, "the outbox")) {
 		v[n].id = (uint64_t)sqlite3_column_int64(st, 0);
 		v[n].type = arena_str(a, column(st, 1));
 		v[n].subject = arena_str(a, column(st, 2));

@@ -167,7 +167,7 @@ bool store_get_meta(struct store *s, const char *name, char *ret, size_t n)
 
 	sqlite3_prepare_v2(s->db, "SELECT value FROM meta WHERE name=?1", -1, &st, NULL);
 	sqlite3_bind_text(st, 1, name, -1, SQLITE_STATIC);
-	if (sqlite3_step(st) == SQLITE_ROW && sqlite3_column_text(st, 0)) {
+	if (next_row(s, st, "meta") && sqlite3_column_text(st, 0)) {
 		g_strlcpy(ret, (const char *)sqlite3_column_text(st, 0), n);
 		ok = true;
 	}
@@ -188,19 +188,29 @@ static bool meta_put(struct store *s, const char *name, const char *value,
 	return true;
 }
 
+/* False where something could not be read. */
+static bool all_read(const struct store *s, struct err *err)
+{
+	if (s->unread.code)
+		*err = s->unread;
+	return !s->unread.code;
+}
+
+static bool open_id(struct store *s, const char *name, char *ret, size_t n,
+		    struct err *err)
+{
+	if (store_get_meta(s, name, ret, n))
+		return true;
+	if (!all_read(s, err))		/* what can't be read is not made anew */
+		return false;
+	random_hex(ret, 8);
+	return meta_put(s, name, ret, err);
+}
+
 static bool open_identity(struct store *s, struct err *err)
 {
-	if (!store_get_meta(s, "instance", s->meta.instance, sizeof(s->meta.instance))) {
-		random_hex(s->meta.instance, 8);
-		if (!meta_put(s, "instance", s->meta.instance, err))
-			return false;
-	}
-	if (!store_get_meta(s, "epoch", s->meta.epoch, sizeof(s->meta.epoch))) {
-		random_hex(s->meta.epoch, 8);
-		if (!meta_put(s, "epoch", s->meta.epoch, err))
-			return false;
-	}
-	return true;
+	return open_id(s, "instance", s->meta.instance, sizeof(s->meta.instance), err) &&
+	    open_id(s, "epoch", s->meta.epoch, sizeof(s->meta.epoch), err);
 }
 
 static int64_t number(struct store *s, const char *sql)
@@ -208,8 +218,8 @@ static int64_t number(struct store *s, const char *sql)
 	sqlite3_stmt *st = NULL;
 	int64_t v = 0;
 
-	if (sqlite3_prepare_v2(s->db, sql, -1, &st, NULL) == SQLITE_OK &&
-	    sqlite3_step(st) == SQLITE_ROW)
+	sqlite3_prepare_v2(s->db, sql, -1, &st, NULL);
+	if (next_row(s, st, sql))
 		v = sqlite3_column_int64(st, 0);
 	sqlite3_finalize(st);
 	return v;
@@ -222,7 +232,7 @@ static void read_marks(struct store *s)
 	sqlite3_prepare_v2(s->db,
 			   "SELECT id,wall,tick FROM turn ORDER BY id DESC LIMIT 1", -1,
 			   &st, NULL);
-	if (sqlite3_step(st) == SQLITE_ROW) {
+	if (next_row(s, st, "the last turn")) {
 		s->meta.last_turn = (uint64_t)sqlite3_column_int64(st, 0);
 		s->meta.last_wall_ms = sqlite3_column_int64(st, 1);
 		s->meta.last_tick_ms = sqlite3_column_int64(st, 2);
@@ -233,7 +243,7 @@ static void read_marks(struct store *s)
 	    number(s, "SELECT coalesce(sum(length(zblob)),0) FROM journal");
 	s->page_size = (int)number(s, "PRAGMA page_size");
 	sqlite3_prepare_v2(s->db, "SELECT id,name FROM source", -1, &st, NULL);
-	while (sqlite3_step(st) == SQLITE_ROW)
+	while (next_row(s, st, "sources"))
 		g_hash_table_insert(s->sources,
 				    g_strdup((const char *)sqlite3_column_text(st, 1)),
 				    GINT_TO_POINTER(sqlite3_column_int(st, 0)));
@@ -242,7 +252,7 @@ static void read_marks(struct store *s)
 	g_array_set_size(s->seen_counts, s->sources_stored + 1);
 	sqlite3_prepare_v2(s->db, "SELECT source,count(*) FROM seen GROUP BY source", -1,
 			   &st, NULL);
-	while (sqlite3_step(st) == SQLITE_ROW) {
+	while (next_row(s, st, "seen")) {
 		uint32_t id = (uint32_t)sqlite3_column_int(st, 0);
 		if (id < s->seen_counts->len)
 			g_array_index(s->seen_counts, struct seen_count, id).rows =
@@ -273,7 +283,8 @@ struct store *store_open(const char *dir, const struct store_options *opt,
 	    statements_prepare(s, err) && open_identity(s, err)) {
 		read_marks(s);
 		checkpoint_init(s);
-		return s;
+		if (all_read(s, err))
+			return s;
 	}
 	store_close(s);
 	return NULL;

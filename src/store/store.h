@@ -7,7 +7,9 @@
  *       runs, outbox; one SQLite transaction, synchronous=FULL, then returned;
  *   (2) `struct committed` is made by store_commit() alone: who holds one may
  *       acknowledge what it covers;
- *   (3) RAM state is never rolled back; after STORE_BROKEN the process ends. */
+ *   (3) RAM state is never rolled back; after STORE_BROKEN the process ends;
+ *   (4) a question that could not be read (seen? answered?) is answered with no, and
+ *       what was decided on that is never committed: the next commit is STORE_BROKEN. */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 
@@ -84,12 +86,13 @@ bool store_has_seen(struct store *, struct str source, const uint8_t h16[16],
     uint64_t *ret_seq);
 /* The answer recorded for that seq (audit); false: none. */
 bool store_answer(struct store *, uint64_t seq, struct arena *, struct str *ret);
+bool store_unread(const struct store *);	/* a read has failed: invariant (4) */
 
 /* A fact about the process for the next start ("boot", "tick_offset"). */
 void store_put_meta(struct store *, const char *name, struct str value);
 bool store_get_meta(struct store *, const char *name, char *ret, size_t n);
 
-bool store_open_commit(const struct store *);		/* anything not committed yet */
+bool store_open_commit(const struct store *);	/* anything not committed, or unread */
 uint64_t store_dirty_bytes(const struct store *, const struct cells *);
 /* One transaction; on STORE_DONE the cells are clean.  STORE_FULL (no space, or another
  * program holds the lock): nothing was written, the buffer is kept, call again later.

@@ -66,6 +66,7 @@ struct store {
 	struct store_meta meta;
 	sqlite3		*db;
 	sqlite3_stmt	*st[ST_MAX];
+	struct err	 unread;	/* a read failed: nothing is committed any more */
 	int		 lock_fd, reserve_fd;
 	struct buffer	 buf;
 	GHashTable	*sources;	/* name -> id */
@@ -116,4 +117,6 @@ void bind_str(sqlite3_stmt *, int i, struct str);
 void bind_blob(sqlite3_stmt *, int i, const void *, size_t);
 void bind_ms(sqlite3_stmt *, int i, int64_t ms);	/* 0: NULL */
 int step_done(sqlite3_stmt *);		/* step, reset, clear: SQLITE_OK or the error */
+/* Is there a (further) row?  A read that fails is no answer: see store.h (4). */
+bool next_row(struct store *, sqlite3_stmt *, const char *what);
 #endif

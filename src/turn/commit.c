@@ -15,7 +15,7 @@ bool commit_due(const struct turn *t, int64_t boot_ms)
 {
 	if (!store_open_commit(t->p.store))
 		return false;
-	return t->at_once || t->fx.ops_n || t->stopping ||
+	return t->at_once || t->fx.ops_n || t->stopping || store_unread(t->p.store) ||
 	    boot_ms - t->open_since_ms >= COMMIT_MS ||
 	    store_dirty_bytes(t->p.store, world_cells(t->world)) >= COMMIT_BYTES;
 }
@@ -47,6 +47,8 @@ static void answer_repeat(struct turn *t, struct waiting *w)
 	if (store_answer(t->p.store, w->seq, a, &kept) && kept.len > 4) {
 		w->status = (int)strtol(kept.p, NULL, 10);
 		w->json = g_strndup(kept.p + 4, kept.len - 4);
+	} else if (store_unread(t->p.store)) {
+		w->status = 503;	/* and the process ends: the next one knows */
 	}
 	w->answered = true;
 	arena_free(a);

@@ -161,6 +161,7 @@ void drain_reloads(struct turn *t)
 		store_put_ruleset(t->p.store, q->rs->hash, q->rs->packed,
 				  t->head.wall_ms);
 		turn_step(t, &in);
+		t->without_rules = false;
 		w.json = g_strdup_printf("{\"ok\":true,\"rules\":%u,\"pipelines\":%u}",
 					 q->rs->rules_n, q->rs->pipelines_n);
 		g_array_append_val(t->waiting, w);

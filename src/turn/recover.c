@@ -142,8 +142,9 @@ bool turn_recover(struct turn *t, struct ruleset *rules, struct err *err)
 	struct ruleset *old = last_good(t, rules), *base;
 	bool same, ok;
 
-	if (!rules && !old && store_meta(t->p.store)->last_turn)
-		log_error("no rule set is usable: running without rules");
+	t->without_rules = !rules && !old;
+	if (t->without_rules)
+		log_error("no rule set is usable: not ready until a reload");
 	else if (!rules && old)
 		log_warn("running the last good rule set");
 	base = old     ? ruleset_ref(old)

@@ -149,9 +149,12 @@ bool rules_read(const struct reload_options *o, struct arena *a, struct rule_tex
 	if (ok && !(d = g_dir_open(dir, 0, NULL)))
 		ok = err_set(err, ERR_IO, "rules directory '%s': %s", dir,
 			     g_strerror(errno));
-	while (ok && (name = g_dir_read_name(d)))
+	while (ok && (errno = 0, name = g_dir_read_name(d)))
 		if (is_rule_file(name))
 			g_ptr_array_add(names, g_strdup(name));
+	if (ok && errno)		/* some of the files are not all of them */
+		ok = err_set(err, ERR_IO, "rules directory '%s': %s", dir,
+			     g_strerror(errno));
 	if (d)
 		g_dir_close(d);
 	if (ok && names->len > RULES_FILES_MAX)

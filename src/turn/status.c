@@ -23,6 +23,7 @@ void turn_status(const struct turn *t, struct turn_status *ret)
 	};
 	why(ret, !t->recovered, "the world is not loaded yet");
 	why(ret, t->recovered && !t->ready, "local runs are not verified yet");
+	why(ret, t->without_rules, "no rule set is usable: mend the files and reload");
 	why(ret, t->full, "the last commit failed: disk full, or the database is locked");
 	why(ret, t->broken, "the last commit failed: I/O error");
 	why(ret, t->stopping, "stopping");

@@ -73,6 +73,7 @@ struct turn {
 	bool		 at_once;	/* something in the open commit asks for it */
 	int64_t		 retry_boot;	/* when a full disk is tried again */
 	bool		 recovered, ready, full, broken, low, held, stopping;
+	bool		 without_rules;	/* not even a last good set */
 	struct io_watch	*timer;
 	void		(*on_idle)(void *);
 	void		*on_idle_ctx;

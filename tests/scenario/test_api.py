@@ -113,6 +113,23 @@ class Api(unittest.TestCase):
                 self.assertEqual(status, 404, answer)
             self.assertEqual(self.get(d, "/explain?rule=other&decision=1")[0], 404)
 
+    def test_who_waits_at_the_connection_limit_is_served(self):
+        """While MHD is at its limit it does not listen; somebody must run it after."""
+        with self.daemon(limits={"connections": 4}) as d:
+            all_ = [http.client.HTTPConnection("127.0.0.1", d.port, timeout=20)
+                    for _ in range(5)]
+            for c in all_:
+                self.addCleanup(c.close)
+                c.request("GET", "/healthz")
+                if c is not all_[-1]:
+                    self.assertEqual(c.getresponse().read(), b"ok\n")
+            d.freeze()              # all four are seen to close at one time
+            for c in all_[:-1]:
+                c.close()
+            d.thaw()
+            self.assertEqual(all_[-1].getresponse().status, 200)
+            all_[-1].close()
+
     def test_a_trigger_is_stopped_or_forced(self):
         with self.daemon() as d:
             self.open_gate()

@@ -52,6 +52,22 @@ static void keeps_the_exit_code(struct fx *f)
 	DONE(f)
 }
 
+/* O_NOFOLLOW refuses the link, so nobody knows whether the step has ended. */
+static void what_cannot_be_looked_at_is_started(struct fx *f)
+{
+	char dir[200], record[220];
+
+	g_snprintf(dir, sizeof(dir), "%s/runs/" KEY, f->dir);
+	g_snprintf(record, sizeof(record), "%s/exit.json", dir);
+	BEGIN(f)
+	assert_int_equal(mkdir(dir, 0700), 0);
+	assert_int_equal(symlink("nowhere", record), 0);
+	fx_do(f, EXEC_START, KEY, "exit 7");
+	WAIT(f, fx_ended(f));
+	assert_int_equal(fx_last(f)->exit_code, 7);
+	DONE(f)
+}
+
 static void names_the_signal(struct fx *f)
 {
 	BEGIN(f)
@@ -458,6 +474,7 @@ static void bad_options_are_refused(void **state)
 #define CASE(name) static void test_##name(void **s) { (void)s; run_case(name); }
 CASE(completes)
 CASE(keeps_the_exit_code)
+CASE(what_cannot_be_looked_at_is_started)
 CASE(names_the_signal)
 CASE(missing_program)
 CASE(bad_outputs_fail_it)
@@ -488,6 +505,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_completes),
 		cmocka_unit_test(test_keeps_the_exit_code),
+		cmocka_unit_test(test_what_cannot_be_looked_at_is_started),
 		cmocka_unit_test(test_names_the_signal),
 		cmocka_unit_test(test_missing_program),
 		cmocka_unit_test(test_bad_outputs_fail_it),

@@ -303,6 +303,28 @@ static void a_terminal_run_is_final_in_sql_too(void **state)
 	assert_int_equal(put_run(f, RUN_RUNNING), STORE_BROKEN);
 }
 
+/* As unseen as it looks, nobody may act on that. */
+static void what_cannot_be_read_is_not_committed(void **state)
+{
+	struct fixture *f = *state;
+	const uint8_t h[16] = { 1 };
+	struct err err = { 0 };
+	struct committed c;
+	uint64_t seq;
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(store_path(f->store), &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "DROP TABLE seen", NULL, NULL, NULL),
+	    SQLITE_OK);
+	sqlite3_close(db);
+	assert_false(store_has_seen(f->store, STR("s"), h, &seq));
+	assert_true(store_unread(f->store));
+	assert_true(store_open_commit(f->store));
+	turn(f);
+	assert_int_equal(store_commit(f->store, f->cells, &c, &err), STORE_BROKEN);
+	assert_non_null(strstr(err.msg, "reading seen"));
+}
+
 static void a_run_is_asked_by_name_and_by_number(void **state)
 {
 	struct fixture *f = *state;
@@ -417,6 +439,7 @@ int main(void)
 		TEST(turns_go_with_their_journal),
 		TEST(quarantine_is_bounded_by_age),
 		TEST(a_terminal_run_is_final_in_sql_too),
+		TEST(what_cannot_be_read_is_not_committed),
 		TEST(a_run_is_asked_by_name_and_by_number),
 		TEST(a_second_daemon_is_kept_out),
 		TEST(a_newer_schema_is_refused_by_both_versions),

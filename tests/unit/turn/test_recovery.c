@@ -230,6 +230,47 @@ static void ready_is_said_once_after_the_first_commit(void **state)
 	assert_true(s.ready);
 }
 
+/* Not even a last good one: it runs, and says that it decides nothing. */
+static void without_a_rule_set_it_is_not_ready_until_a_reload(void **state)
+{
+	struct turn_status s;
+
+	(void)state;
+	start(NULL);
+	settle();
+	turn_status(tx.turn, &s);
+	assert_false(s.ready);
+	assert_int_equal(s.reasons_n, 1);
+	assert_non_null(strstr(s.reasons[0], "no rule set"));
+	turn_reload(tx.turn, rules_of(chain), NULL, NULL);
+	turns(2);
+	turn_status(tx.turn, &s);
+	assert_true(s.ready);
+}
+
+/* What could not be read is not decided on: here the outbox, whose rows would be taken
+ * for read. */
+static void a_read_that_fails_ends_it_before_the_commit(void **state)
+{
+	sqlite3 *db;
+
+	(void)state;
+	start(chain);
+	settle();
+	give_event("k", "x", "1");
+	assert_int_equal(sqlite3_open(store_path(tx.store), &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "ALTER TABLE outbox RENAME COLUMN json TO j",
+	    NULL, NULL, NULL), SQLITE_OK);
+	turns(3);
+	assert_true(tx.broken);
+	assert_int_equal(sqlite3_exec(db, "ALTER TABLE outbox RENAME COLUMN j TO json",
+	    NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	restart(chain);
+	settle();
+	EXPECT_SQL("SELECT name FROM run", "train-1,after-2");
+}
+
 /* ---- a full disk ---- */
 
 static char *disk, *ballast;
@@ -430,6 +471,8 @@ int main(void)
 		TEST(a_start_without_rule_files_runs_the_last_good_set),
 		TEST(a_restart_with_other_rules_says_so_in_the_journal),
 		TEST(ready_is_said_once_after_the_first_commit),
+		TEST(without_a_rule_set_it_is_not_ready_until_a_reload),
+		TEST(a_read_that_fails_ends_it_before_the_commit),
 		DISK(a_full_disk_acknowledges_nothing_and_goes_on_by_itself),
 		DISK(sources_wait_until_the_reserve_is_back),
 		DISK(the_first_commit_may_use_the_reserve),
