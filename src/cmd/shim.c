@@ -89,6 +89,18 @@ static void fill_std(void)
 		close(fd);
 }
 
+json_t *shim_json(int fd, json_error_t *e)
+{
+	FILE *f = fdopen(fd, "r");
+	json_t *v = f ? json_loadf(f, 0, e) : NULL;
+
+	if (f)
+		fclose(f);
+	else
+		close(fd);
+	return v;
+}
+
 static bool read_spec(struct shim *s)
 {
 	int fd = openat(s->dir, "spec.json", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -99,7 +111,8 @@ static bool read_spec(struct shim *s)
 		g_snprintf(s->reason, sizeof(s->reason), "spec.json: %s",
 		    fd < 0 ? g_strerror(errno) : "too large");
 	} else {
-		s->spec = json_loadfd(fd, 0, &e);
+		s->spec = shim_json(fd, &e);
+		fd = -1;
 		if (!s->spec)
 			g_snprintf(s->reason, sizeof(s->reason), "spec.json: %s", e.text);
 	}

@@ -100,10 +100,9 @@ static void set_params(GHashTable *env, const struct shim *s, int err_fd)
 		return;
 	if (fd < 0)
 		fail(err_fd, "input.json: %s", g_strerror(errno));
-	input = json_loadfd(fd, 0, &e);
+	input = shim_json(fd, &e);
 	if (!input)
 		fail(err_fd, "input.json: %s", e.text);
-	close(fd);
 	json_object_foreach(json_object_get(input, "params"), name, v)
 		set_param(env, name, v);
 	json_decref(input);

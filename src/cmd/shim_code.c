@@ -74,7 +74,8 @@ static char *describe(const char *repo, const char *ref)
 void code_note(struct shim *s)
 {
 	int fd = openat(s->dir, "input.json", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	json_t *input = fd >= 0 ? json_loadfd(fd, 0, NULL) : NULL;
+	json_error_t e;
+	json_t *input = fd >= 0 ? shim_json(fd, &e) : NULL;
 	const json_t *code = json_object_get(input, "code");
 	const char *repo = json_string_value(json_object_get(code, "repo"));
 	const char *ref = json_string_value(json_object_get(code, "ref"));
@@ -82,8 +83,6 @@ void code_note(struct shim *s)
 	if (repo && *repo)
 		s->code = describe(repo, ref ? ref : "");
 	json_decref(input);
-	if (fd >= 0)
-		close(fd);
 }
 
 /* Our own environment is what the executor lets through, and nothing else. */

@@ -190,7 +190,6 @@ static const struct catalog_kind kind = {
 const struct source_impl source_run = {
 	.kind = &kind,
 	.journal = JOURNAL_FULL,
-	.commit_at_once = true,
 	.open = run_source_open,
 	.resume = run_source_resume,
 	.start = run_source_start,
