@@ -254,9 +254,26 @@ void clock_stale(struct decide *d, struct rule_state *rs)
 	g_ptr_array_add(d->stale, rs);
 }
 
+/* While a partition can't become idle, no clock of the selector's rules goes on with
+ * tick: as while a backlog is read, when it is asked most often. */
+static bool can_idle(const struct decide *d, const struct sel_state *s)
+{
+	const struct selector_cell *c = sel_cell(d, s);
+
+	for (uint32_t i = 0; i < c->parts; i++)
+		if (idle_from(d, &c->part[i]) == INT64_MAX)
+			return false;
+	return true;
+}
+
 void clock_stale_sel(struct decide *d, struct sel_state *s)
 {
+	bool could = s->idles;
+
 	if (s->stale)
+		return;
+	s->idles = can_idle(d, s);
+	if (!s->idles && !could)
 		return;
 	s->stale = true;
 	g_ptr_array_add(d->stale_sels, s);

@@ -63,6 +63,7 @@ struct sel_state {		/* one selector definition */
 	uint64_t	 kept_seq;	/* of the last event kept */
 	int64_t		 mark_before;	/* the watermark before that event */
 	int64_t		 lateness_ms;
+	bool		 idles;		/* it could become idle when that was asked last */
 	bool		 stale;		/* clock_tick of its rules is to be computed */
 	uint32_t	*reads;		/* fields that its rules read, ascending */
 	uint32_t	 reads_n;
