@@ -66,7 +66,7 @@ struct turn {
 	bool		 at_once;	/* something in the open commit asks for it */
 	int64_t		 retry_boot;	/* when a full disk is tried again */
 	bool		 recovered, ready, full, broken, low, held, stopping;
-	struct io_watch	*timer;
+	struct io_watch	*timer, *clock_set;
 	void		(*on_idle)(void *);
 	void		*on_idle_ctx;
 	void		(*on_event)(void *, struct str);
