@@ -230,7 +230,7 @@ struct decide {
 	GArray		*sources;	/* uint32_t: source_cell */
 	struct heap	 tick, wall;
 	struct due	 sweep;
-	int64_t		 cursor_max;	/* of any schedule, or later */
+	int64_t		 cursor_max;	/* of any schedule that may open, or later */
 	bool		 clocks_stale;
 	bool		 unstarted;	/* loaded or used, no time seen yet */
 	GPtrArray	*told;		/* struct rule_state whose row is to be written */
@@ -290,6 +290,8 @@ void schedule_job_begin(struct decide *, struct rule_state *);
 bool schedule_body(struct decide *, struct job *, struct emission *);
 void schedule_use(struct decide *, struct rule_state *, const struct rule *old);
 void schedule_enable(struct decide *, struct rule_state *);	/* no time it was off */
+bool schedule_is_back(const struct decide *, int64_t wall_ms);	/* before a cursor */
+void schedule_back(struct decide *);	/* ... and that is believed */
 void schedule_clocks(struct decide *);	/* wall went back; cursors without a time */
 void schedule_row(struct decide *, const struct rule_state *, int64_t due_ms,
     const char *outcome);
