@@ -78,6 +78,8 @@ UNIT_SRC  := $(wildcard tests/unit/*/test_*.c)
 UNITS     := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(UNIT_SRC))
 # tests/tools/NAME.c: programs that tests use (mock cluster, feeders); all floors.
 TOOLS     := $(patsubst tests/tools/%.c,$(B)/tests/%,$(wildcard tests/tools/*.c))
+# tests/preload/NAME.c: libraries that tests put before libc; never with a sanitizer.
+PRELOADS  := $(patsubst tests/preload/%.c,$(B)/tests/%.so,$(wildcard tests/preload/*.c))
 
 .DEFAULT_GOAL := all
 .PHONY: all tests test t torture demo floors lint help install clean deps docs check-deps check-test-deps force
@@ -140,11 +142,16 @@ $(B)/tests/%: tests/tools/%.c $(B)/flags $(ARCHIVES) $(CMD_SHARED)
 	$(Q)$(CC) $(CPPFLAGS) -Itests $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d $< $(CMD_SHARED) \
 		$(ALL_ARCHIVES) $(LDLIBS) -o $@
 
+$(B)/tests/%.so: tests/preload/%.c $(B)/flags
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LD $@")
+	$(Q)$(CC) -D_GNU_SOURCE -std=c11 -O2 -g $(WARN) -fPIC -shared -MMD -MP -MF $@.d $< -o $@
+
 check-test-deps: check-deps
 	@for m in $(TEST_MODULES); do pkg-config --exists $${m%%:*} || { echo "missing library" \
 		"$${m%%:*}: apt-get install $${m#*:} (or: scripts/deps --tests)"; exit 1; }; done
 
-tests: check-test-deps $(PROGRAMS) $(UNITS) $(TOOLS)  ## build the test programs
+tests: check-test-deps $(PROGRAMS) $(UNITS) $(TOOLS) $(PRELOADS)  ## build the test programs
 
 test:  ## install what tests need, build with sanitizers, run the whole suite
 	@scripts/deps --tests
