@@ -121,7 +121,8 @@ struct schedule_cell {		/* one per rule; the cursor belongs to `hash` */
 	uint32_t	 decided_n;
 	uint8_t		 hash[16];
 	uint8_t		 has_cursor;
-	uint8_t		 pad[7];
+	uint8_t		 began;		/* closed is the beginning: nothing fired there */
+	uint8_t		 pad[6];
 	int64_t		 cursor;	/* due times up to here were dealt with */
 	int64_t		 closed;	/* ... and up to here never open again */
 	int64_t		 decided[DECIDED_MAX];	/* ascending: decided, not skipped */

@@ -27,7 +27,8 @@
 #include "base/time.h"
 #include "decide/priv.h"
 
-enum due_class { DUE_KEY = 1, DUE_CLOCK, DUE_SWEEP, DUE_FLUSH, DUE_SCHEDULE };
+enum due_class { DUE_KEY = 1, DUE_CLOCK, DUE_SWEEP, DUE_FLUSH, DUE_SCHEDULE,
+	DUE_BACK };
 
 struct decide *decide_new(struct cells *cells)
 {
@@ -149,6 +150,9 @@ static void begin_due(struct decide *d, uint64_t id)
 			break;
 		schedule_job_begin(d, rs);
 		d->working = true;
+		break;
+	case DUE_BACK:
+		schedule_back(d);
 		break;
 	}
 }
@@ -325,6 +329,15 @@ bool decide_next_due(const struct decide *cd, enum due_clock clock, struct deadl
 		return false;
 	*ret = (struct deadline){ .clock = clock, .floor = DUE_DECIDE, .at_ms = top->at,
 		.id = top->id };
+	return true;
+}
+
+bool decide_wall_back(const struct decide *d, int64_t wall_ms, struct deadline *ret)
+{
+	if (!schedule_is_back(d, wall_ms))
+		return false;
+	*ret = (struct deadline){ .clock = DUE_WALL, .floor = DUE_DECIDE,
+		.at_ms = wall_ms, .id = (uint64_t)DUE_BACK << 56 };
 	return true;
 }
 

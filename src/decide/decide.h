@@ -122,6 +122,9 @@ void decide_slot_free(struct decide *, struct str pipeline);
 
 /* The earliest deadline of each clock (floor DUE_DECIDE); false: none. */
 bool decide_next_due(const struct decide *, enum due_clock, struct deadline *ret);
+/* Wall went back behind due times that were skipped: they are open again as soon as an
+ * input says so, and this one is due now. */
+bool decide_wall_back(const struct decide *, int64_t wall_ms, struct deadline *ret);
 struct rule_count decide_rule_count(const struct decide *, uint32_t rule_id);
 /* State of a rule for `get rules`: {"state":..,"since":..,"keys":..,"suppressed_by":..}.
  * Reading only; the same for decide_keys_json(). */

@@ -63,7 +63,7 @@ struct sel_state {		/* one selector definition */
 	uint64_t	 kept_seq;	/* of the last event kept */
 	int64_t		 mark_before;	/* the watermark before that event */
 	int64_t		 lateness_ms;
-	bool		 idles;		/* it could become idle when that was asked last */
+	bool		 idles;		/* it could become idle when last asked */
 	bool		 stale;		/* clock_tick of its rules is to be computed */
 	uint32_t	*reads;		/* fields that its rules read, ascending */
 	uint32_t	 reads_n;
@@ -264,7 +264,7 @@ struct decide {
 	GArray		*sources;	/* uint32_t: source_cell */
 	struct heap	 tick, wall;
 	struct due	 sweep;
-	int64_t		 cursor_max;	/* of any schedule, or later */
+	int64_t		 cursor_max;	/* of any schedule that may open, or later */
 	GPtrArray	*stale;		/* struct rule_state with clock_stale */
 	GPtrArray	*stale_sels;	/* struct sel_state with stale */
 	GPtrArray	*climbing;	/* struct climbs: of the rule set's ladders */
@@ -358,6 +358,8 @@ void schedule_job_begin(struct decide *, struct rule_state *);
 bool schedule_body(struct decide *, struct job *, struct emission *);
 void schedule_use(struct decide *, struct rule_state *, const struct rule *old);
 void schedule_enable(struct decide *, struct rule_state *);	/* no time it was off */
+bool schedule_is_back(const struct decide *, int64_t wall_ms);	/* before a cursor */
+void schedule_back(struct decide *);	/* ... and that is believed */
 void schedule_clocks(struct decide *);	/* wall went back; cursors without a time */
 void schedule_row(struct decide *, const struct rule_state *, int64_t due_ms,
     const char *outcome);

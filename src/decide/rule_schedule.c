@@ -11,6 +11,9 @@
  *       new one at the time of the edit, so it never fires at once.
  *   (2) decided[] holds what was decided after `closed`; when it is full its oldest
  *       member becomes `closed`.  So a due time that fired never fires again.
+ *   (4) Before anything became `closed` it is where the schedule began, and goes back
+ *       with wall once that is believed (DUE_BACK, which waits for clock.wait): the
+ *       clock may have been years ahead then.
  *   (3) One input decides at most DUE_MAX due times; the rest stay due, and are the
  *       next input's.
  *
@@ -65,6 +68,7 @@ static void set_decided(struct schedule_cell *s, int64_t due)
 
 	if (s->decided_n == DECIDED_MAX) {
 		s->closed = MAX(s->closed, s->decided[0]);
+		s->began = 0;
 		memmove(s->decided, s->decided + 1, --s->decided_n * sizeof(due));
 	}
 	for (i = s->decided_n; i > 0 && s->decided[i - 1] > due; i--)
@@ -81,7 +85,8 @@ void schedule_arm(struct decide *d, struct rule_state *rs)
 	if (s && s->has_cursor && rs->rule && rs->rule->kind == RULE_SCHEDULE) {
 		due = next_open(rs, s, s->cursor);
 		at = due == INT64_MAX ? due : starts(rs, due);
-		d->cursor_max = MAX(d->cursor_max, s->cursor);
+		if (s->cursor > s->closed || s->began)
+			d->cursor_max = MAX(d->cursor_max, s->cursor);
 	}
 	heap_set(&d->wall, &rs->sched, at);
 }
@@ -92,7 +97,6 @@ static void begin_at(struct decide *d, struct rule_state *rs, int64_t wall)
 
 	s->has_cursor = 1;
 	s->cursor = s->closed = wall;
-	s->decided_n = 0;
 	schedule_arm(d, rs);
 }
 
@@ -284,7 +288,7 @@ void schedule_use(struct decide *d, struct rule_state *rs, const struct rule *ol
 {
 	const struct rule *r = rs->rule;
 	const struct schedule_cell *s = get(d, rs);
-	struct schedule_cell *w;
+	struct schedule_cell *w, old_cell = { .began = 1 };
 
 	if (r->kind != RULE_SCHEDULE) {
 		if (s)
@@ -301,8 +305,12 @@ void schedule_use(struct decide *d, struct rule_state *rs, const struct rule *ol
 		skip_edited(d, rs, old);
 	if (!s)
 		rs->schedule = cells_add(d->cells, CELL_SCHEDULE, sizeof(*w));
+	else
+		old_cell = *s;
 	w = touch(d, rs);
-	*w = (struct schedule_cell){ .rule_id = rs->id };
+	*w = old_cell;		/* decided[] too: what fired is settled for this one */
+	w->rule_id = rs->id;
+	w->has_cursor = 0;
 	memcpy(w->hash, r->schedule_hash, 16);
 	if (d->out)
 		begin_at(d, rs, d->now_wall);
@@ -319,9 +327,25 @@ void schedule_enable(struct decide *d, struct rule_state *rs)
 	schedule_arm(d, rs);
 }
 
+bool schedule_is_back(const struct decide *d, int64_t wall)
+{
+	return wall < d->cursor_max;
+}
+
+void schedule_back(struct decide *d)
+{
+	for (uint32_t i = 0; d->rules && i < d->rules->rules_n; i++) {
+		const struct schedule_cell *s = get(d, d->by_rule[i]);
+
+		if (s && s->began && s->closed > d->now_wall)
+			touch(d, d->by_rule[i])->closed = d->now_wall;
+	}
+	schedule_clocks(d);
+}
+
 void schedule_clocks(struct decide *d)
 {
-	if (!d->unstarted && d->now_wall >= d->cursor_max)
+	if (!d->unstarted && !schedule_is_back(d, d->now_wall))
 		return;
 	d->cursor_max = INT64_MIN;
 	for (uint32_t i = 0; d->rules && i < d->rules->rules_n; i++) {

@@ -359,7 +359,10 @@ bool world_take_due(const struct world *w, int64_t wall_ms, int64_t tick_ms,
 		first = flow;
 	else if (has_rules)
 		first = rules;
-	else if (!decide_due(w, DUE_WALL, &first) || first.at_ms > wall_ms)
+	else if (wall_ms == INT64_MIN || w->c->paused)
+		return false;
+	else if (!decide_wall_back(w->decide, wall_ms, &first) &&
+	    (!decide_due(w, DUE_WALL, &first) || first.at_ms > wall_ms))
 		return false;
 	*ret = (struct input){ .kind = INPUT_DEADLINE, .wall_ms = wall_ms,
 		.tick_ms = tick_ms, .deadline = first };

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/inotify.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <ev.h>
@@ -18,7 +19,8 @@
 #include "base/check.h"
 #include "io/loop.h"
 
-enum watch_kind { WATCH_FD = 1, WATCH_TIMER, WATCH_SIGNAL, WATCH_PATH };
+enum watch_kind { WATCH_FD = 1, WATCH_TIMER, WATCH_SIGNAL, WATCH_PATH,
+	WATCH_CLOCK };
 
 struct io_watch {
 	union {
@@ -169,6 +171,32 @@ static void on_inotify(struct ev_loop *ev, ev_io *io, int revents)
 	done(w);
 }
 
+/* Ends with ECANCELED when the clock is set or the machine resumes; the time itself is
+ * never reached. */
+static bool arm_clock(int fd)
+{
+	const struct itimerspec never = { .it_value.tv_sec = G_MAXINT64 };
+
+	return timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never,
+	    NULL) == 0;
+}
+
+/* Armed first, told then: a step that comes now is told again. */
+static void on_clock_set(struct ev_loop *ev, ev_io *io, int revents)
+{
+	struct io_watch *w = (struct io_watch *)io;
+	uint64_t expired;
+
+	(void)revents;
+	while (read(io->fd, &expired, sizeof(expired)) < 0 && errno == EINTR)
+		;
+	if (!arm_clock(io->fd))
+		ev_io_stop(ev, io);
+	w->firing = true;
+	w->on_plain(w->ctx);
+	done(w);
+}
+
 static struct io_watch *watch_new(struct loop *l, enum watch_kind kind, void *ctx)
 {
 	struct io_watch *w = g_new0(struct io_watch, 1);
@@ -263,6 +291,24 @@ struct io_watch *loop_path(struct loop *l, const char *path, void (*on_change)(v
 	return w;
 }
 
+struct io_watch *loop_clock_set(struct loop *l, void (*on_set)(void *), void *ctx)
+{
+	int fd = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
+	struct io_watch *w;
+
+	if (fd < 0)
+		return NULL;
+	if (!arm_clock(fd)) {
+		close(fd);
+		return NULL;
+	}
+	w = watch_new(l, WATCH_CLOCK, ctx);
+	w->on_plain = on_set;
+	ev_io_init(&w->io, on_clock_set, fd, EV_READ);
+	ev_io_start(l->ev, &w->io);
+	return w;
+}
+
 void io_watch_free(struct io_watch *w)
 {
 	if (!w || w->dead)
@@ -272,6 +318,7 @@ void io_watch_free(struct io_watch *w)
 		ev_io_stop(w->loop->ev, &w->io);
 		break;
 	case WATCH_PATH:
+	case WATCH_CLOCK:
 		ev_io_stop(w->loop->ev, &w->io);
 		close(w->io.fd);
 		break;

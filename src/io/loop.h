@@ -28,6 +28,9 @@ struct io_watch *loop_signal(struct loop *, int signo, void (*on_signal)(void *)
 /* A file or directory (inotify): any change below `path`, not recursive. */
 struct io_watch *loop_path(struct loop *, const char *path, void (*on_change)(void *),
 			   void *);
+/* The wall clock was set, or the machine was suspended: timers know of neither.  NULL:
+ * the kernel does not tell. */
+struct io_watch *loop_clock_set(struct loop *, void (*on_set)(void *), void *);
 void io_watch_free(struct io_watch *); /* NULL is fine; safe in its own callback */
 /* Called before each sleep; the loop does not sleep while loop_stay_awake() was called
  * since.  Several hooks run in the order of registration. */

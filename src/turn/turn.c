@@ -148,7 +148,7 @@ bool turn_clock_waits(const struct turn *t, const struct clock_now *now)
 }
 
 /* Milliseconds until the world's next deadline, the open commit or the next look at
- * the disk; a minute at most, because wall may be set in between. */
+ * the disk; a minute at most, where the kernel does not tell that wall was set. */
 static int64_t next_wake(const struct turn *t, const struct clock_now *now)
 {
 	int64_t wall, tick, after = 60000;
@@ -268,6 +268,7 @@ struct turn *turn_new(const struct turn_parts *p)
 	t->arena = arena_new(0);
 	effects_init(&t->fx, t->arena);
 	t->timer = loop_timer(p->loop, on_timer, t);
+	t->clock_set = loop_clock_set(p->loop, on_timer, t);
 	t->turn = store_meta(p->store)->last_turn;
 	t->open_since_ms = -1;
 	store_attach(p->store, p->loop, p->checkpointer, on_free, t);
@@ -282,6 +283,7 @@ void turn_free(struct turn *t)
 	loop_drop_hook(t->p.loop, t);
 	store_attach(t->p.store, t->p.loop, NULL, NULL, NULL);
 	io_watch_free(t->timer);
+	io_watch_free(t->clock_set);
 	drain_free(t);
 	world_free(t->world);
 	arena_free(t->arena);

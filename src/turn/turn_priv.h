@@ -74,7 +74,7 @@ struct turn {
 	int64_t		 retry_boot;	/* when a full disk is tried again */
 	bool		 recovered, ready, full, broken, low, held, stopping;
 	bool		 without_rules;	/* not even a last good set */
-	struct io_watch	*timer;
+	struct io_watch	*timer, *clock_set;
 	void		(*on_idle)(void *);
 	void		*on_idle_ctx;
 	void		(*on_event)(void *, struct str);

@@ -10,9 +10,10 @@ from .mosquitto import Mosquitto
 from .kafka import Kafka, KafkaMock, broker, have_kafka
 from .alertmanager import Alertmanager
 from .daemon import Daemon, build_dir
+from .clock import ClockDaemon
 from .fault import SmallDisk, Wire
 from . import torture
 
 __all__ = ["Timeout", "free_port", "wait_until", "Part", "alive", "processes_under",
            "Mosquitto", "Kafka", "KafkaMock", "broker", "have_kafka", "Alertmanager",
-           "Daemon", "build_dir", "SmallDisk", "Wire", "torture"]
+           "Daemon", "ClockDaemon", "build_dir", "SmallDisk", "Wire", "torture"]

@@ -168,6 +168,69 @@ static void a_wall_that_steps_back_fires_nothing_twice(void **state)
 	fx_free(&f);
 }
 
+static void go_back(struct fx *f, int64_t off)
+{
+	struct deadline d;
+
+	f->wall_off = off;
+	assert_true(decide_wall_back(f->d, START + f->tick + off, &d));
+	fx_input(f, (struct input){ .kind = INPUT_DEADLINE, .deadline = d });
+	assert_false(decide_wall_back(f->d, START + f->tick + off, &d));
+}
+
+/* Nobody else may bring an input for hours: going back is one by itself, once. */
+static void going_back_is_an_input_of_its_own(void **state)
+{
+	struct fx f = fx_new(SCHED("every: 1h, catch_up: none"));
+	struct deadline d;
+
+	(void)state;
+	f.wall_off = 2 * HOUR + 5 * MINUTE;
+	fx_advance(&f, 0);
+	expect_dues(&f, "3600 skipped(missed)\n7200 skipped(missed)\n");
+	assert_false(decide_wall_back(f.d, START + f.wall_off, &d));
+	go_back(&f, 0);
+	fx_advance(&f, HOUR);
+	expect_dues(&f, "3600 fired\n");
+	fx_free(&f);
+}
+
+/* The clock was ahead when the rule came: what was never decided is still due. */
+static void a_rule_that_began_on_a_clock_ahead_fires_after_the_correction(void **state)
+{
+	struct fx f = fx_new(SCHED("every: 1h"));
+
+	(void)state;
+	fx_advance(&f, HOUR);
+	f.wall_off = 20 * 365 * DAY;
+	fx_use(&f, SCHED("every: 30m"));
+	fx_start(&f);
+	f.wall_off = 0;
+	fx_start(&f);		/* whether that is right is not known yet: a boot, say */
+	go_back(&f, 0);
+	g_string_truncate(f.dues, 0);
+	fx_advance(&f, HOUR);
+	expect_dues(&f, "5400 fired\n7200 fired\n");
+	fx_free(&f);
+}
+
+/* What an earlier definition fired is settled for the next one too. */
+static void an_edit_and_a_step_back_fire_nothing_twice(void **state)
+{
+	struct fx f = fx_new(SCHED("every: 1h"));
+
+	(void)state;
+	fx_advance(&f, HOUR + MINUTE);
+	fx_expect(&f, "fired s\n");
+	fx_use(&f, SCHED("every: 30m"));
+	go_back(&f, -2 * MINUTE);
+	fx_advance(&f, 2 * MINUTE);
+	fx_expect(&f, "");
+	fx_advance(&f, 30 * MINUTE);
+	fx_expect(&f, "fired s\n");
+	fx_free(&f);
+}
+
 static void the_deadline_of_a_due_time_carries_its_jitter(void **state)
 {
 	struct fx f = fx_new(SCHED("every: 1h, jitter: 10m"));
@@ -210,6 +273,10 @@ int main(void)
 		cmocka_unit_test(an_edit_never_fires_at_once),
 		cmocka_unit_test(enabling_never_replays_the_time_it_was_off),
 		cmocka_unit_test(a_wall_that_steps_back_fires_nothing_twice),
+		cmocka_unit_test(going_back_is_an_input_of_its_own),
+		cmocka_unit_test(
+		    a_rule_that_began_on_a_clock_ahead_fires_after_the_correction),
+		cmocka_unit_test(an_edit_and_a_step_back_fire_nothing_twice),
 		cmocka_unit_test(the_deadline_of_a_due_time_carries_its_jitter),
 		cmocka_unit_test(a_suppressed_due_time_says_so),
 	};

@@ -1,6 +1,7 @@
 /* The loop and what hangs on it: threads, children, metrics, the HTTP server. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <glib.h>
 #include <netinet/in.h>
 #include <setjmp.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -62,6 +64,56 @@ static void hooks_run_before_each_sleep_and_timers_once(void **state)
 	loop_run(o.loop);
 	loop_drop_hook(o.loop, &o);
 	assert_string_equal(o.text->str, "1t");
+	g_string_free(o.text, TRUE);
+}
+
+/* Setting the machine's clock is not for a test: the kernel's descriptor is a pipe. */
+static int clock_pipe[2] = { -1, -1 };
+static int clock_armed;
+
+int timerfd_create(int id, int flags)
+{
+	assert_int_equal(id, CLOCK_REALTIME);
+	assert_true(flags & TFD_NONBLOCK);
+	assert_int_equal(pipe2(clock_pipe, O_NONBLOCK | O_CLOEXEC), 0);
+	return clock_pipe[0];
+}
+
+int timerfd_settime(int fd, int flags, const struct itimerspec *at,
+    struct itimerspec *old)
+{
+	(void)at;
+	(void)old;
+	assert_int_equal(fd, clock_pipe[0]);
+	assert_int_equal(flags, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET);
+	clock_armed++;
+	return 0;
+}
+
+static void on_set(void *arg)
+{
+	struct order *o = arg;
+
+	assert_int_equal(clock_armed, (int)o->text->len + 2);	/* again, before */
+	g_string_append_c(o->text, 's');
+	if (o->text->len == 2)
+		loop_stop(o->loop);
+	else
+		assert_int_equal(write(clock_pipe[1], "!", 1), 1);
+}
+
+static void each_step_of_the_clock_is_told(void **state)
+{
+	struct order o = { *state, NULL, g_string_new(NULL) };
+	struct io_watch *w = loop_clock_set(o.loop, on_set, &o);
+
+	assert_non_null(w);
+	assert_int_equal(clock_armed, 1);
+	assert_int_equal(write(clock_pipe[1], "!", 1), 1);
+	loop_run(o.loop);
+	assert_string_equal(o.text->str, "ss");
+	io_watch_free(w);
+	close(clock_pipe[1]);
 	g_string_free(o.text, TRUE);
 }
 
@@ -318,6 +370,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(hooks_run_before_each_sleep_and_timers_once),
+		TEST(each_step_of_the_clock_is_told),
 		TEST(jobs_come_back_on_the_loop),
 		TEST(a_child_tells_its_exit_code),
 		TEST(a_full_family_counts_the_rest_as_other),
