@@ -145,8 +145,14 @@ $(foreach u,$(UNIT_SRC:tests/unit/%.c=%),$(eval $(call unit,$(u))))
 $(B)/tests/%: tests/tools/%.c $(B)/flags $(ARCHIVES) $(CMD_SHARED)
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LD $@")
-	$(Q)$(CC) $(CPPFLAGS) -Itests $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d $< $(CMD_SHARED) \
-		$(ALL_ARCHIVES) $(LDLIBS) -o $@
+	$(Q)$(CC) $(CPPFLAGS) -Itests -Itests/tools $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d $< \
+		$(filter %.o,$^) $(ALL_ARCHIVES) $(LDLIBS) -o $@
+# What a tool has beside its own file.
+$(B)/tests/tools/%.o: tests/tools/%.c $(B)/flags
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  CC $<")
+	$(Q)$(CC) $(CPPFLAGS) -Itests/tools $(CFLAGS) -MMD -MP -c $< -o $@
+$(B)/tests/power_loss: $(patsubst tests/%.c,$(B)/tests/%.o,$(wildcard tests/tools/power/*.c))
 
 # bench/NAME.c: programs of `make bench`; all floors.  What is started as a step is
 # static, so that its start costs no more than it must.

@@ -41,14 +41,19 @@ static bool load_base(struct store *s, struct cells *c, struct err *err)
 
 	sqlite3_prepare_v2(s->db, "SELECT shard,turn,blob FROM state_base ORDER BY shard",
 			   -1, &st, NULL);
-	while ((rc = sqlite3_step(st)) == SQLITE_ROW)
-		if (!cells_load_shard(c, (uint32_t)sqlite3_column_int64(st, 0),
-		    (uint64_t)sqlite3_column_int64(st, 1), column(st, 2))) {
-			err_set(err, ERR_CORRUPT, "state shard %lld is malformed",
-			    (long long)sqlite3_column_int64(st, 0));
+	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+		uint32_t shard = (uint32_t)sqlite3_column_int64(st, 0);
+		uint64_t turn = (uint64_t)sqlite3_column_int64(st, 1);
+
+		if (!cells_load_shard(c, shard, turn, column(st, 2))) {
+			err_set(err, ERR_CORRUPT, "state shard %u is malformed", shard);
 			sqlite3_finalize(st);
 			return false;
 		}
+		if (s->rolled->len <= shard)
+			g_array_set_size(s->rolled, shard + 1);
+		g_array_index(s->rolled, uint64_t, shard) = turn;
+	}
 	return ended(s, st, rc, "state_base", err);
 }
 
@@ -74,7 +79,7 @@ bool store_load(struct store *s, struct cells *c, struct err *err)
 		s->roll.bytes += d.bytes;
 	}
 	cells_loaded(c);
-	s->roll.start = s->meta.last_turn;
+	state_loaded(s, c);
 	return ended(s, st, rc, "state_delta", err);
 }
 

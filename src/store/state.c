@@ -6,16 +6,20 @@
  * Invariants
  *   (1) Each shard carries the turn at which it was written; loading applies a delta's
  *       cell only where the delta is later than the cell's shard.
- *   (2) A delta goes once every shard has been written at or after its turn: when a
- *       round ends, that is every delta up to the turn at which the round began.
+ *   (2) A delta goes once every shard has been written at or after its turn: the shard
+ *       that is next in the round was rolled longest ago, so its turn is the bound, and
+ *       each commit drops the few deltas that it frees.
  *   (3) Where the dirty shards are smaller than twice the dirty bytes, those shards are
- *       written instead of a delta. */
+ *       written instead of a delta.
+ *   (4) A commit rolls shards in proportion to its delta, at least one, so that a round
+ *       ends before the deltas of that round are DELTAS_MAX or half the base: no commit
+ *       ever pays for a whole round. */
 #include <glib.h>
 
 #include "store/store_priv.h"
 
-#define ROLL_US 1000			/* time for the rolling rewrite per commit */
 #define DELTAS_MAX (64ull * 1024 * 1024)
+#define HURRY 4		/* times the share, where the deltas are above their bound */
 
 static int write_shard(struct store *s, struct cells *c, uint32_t shard, uint64_t turn)
 {
@@ -53,49 +57,62 @@ static int write_delta(struct store *s, struct cells *c, uint64_t turn)
 	return step_done(st);
 }
 
-/* Deltas that a load would still need, this commit's included. */
-static unsigned live(const struct store *s)
+/* The turn up to which no shard needs a delta.  0: none is known; also of a shard that
+ * came since the last round. */
+static uint64_t bound(const struct store *s)
 {
-	return s->deltas->len - s->staged.gone + (s->staged.added.turn != 0);
+	const struct roll *r = &s->staged;
+
+	if (r->rolled == r->shards)
+		return r->turn;
+	return r->next < s->rolled->len ?
+	    g_array_index(s->rolled, uint64_t, r->next) : 0;
 }
 
-/* A round of shards ended: what it covers is not needed any more. */
-static int end_round(struct store *s, uint64_t turn)
+static int drop_deltas(struct store *s, uint64_t upto)
 {
 	sqlite3_stmt *st = s->st[ST_DELTA_DROP];
 	struct roll *r = &s->staged;
+	unsigned gone = r->gone;
 
-	sqlite3_bind_int64(st, 1, (int64_t)r->start);
 	for (; r->gone < s->deltas->len; r->gone++) {
 		struct delta_ref d = g_array_index(s->deltas, struct delta_ref, r->gone);
-		if (d.turn > r->start)
+		if (d.turn > upto)
 			break;
 		r->bytes -= d.bytes;
 	}
-	if (r->added.turn && r->added.turn <= r->start) {
+	if (r->added.turn && r->added.turn <= upto) {
 		r->bytes -= r->added.bytes;
 		r->added.turn = 0;
-	}
-	r->next = 0;
-	r->start = turn;
+	} else if (r->gone == gone)
+		return SQLITE_OK;
+	sqlite3_bind_int64(st, 1, (int64_t)upto);
 	return step_done(st);
+}
+
+/* Bytes of shards to roll beside this delta: see (4). */
+static uint64_t share(const struct store *s, const struct cells *c)
+{
+	uint64_t total = cells_total_bytes(c), max = MAX(total / 2, DELTAS_MAX);
+	double part = (double)s->staged.added.bytes * (double)total / (double)max;
+
+	return (uint64_t)(s->staged.bytes > max ? part * HURRY : part);
 }
 
 static int roll(struct store *s, struct cells *c, uint64_t turn)
 {
-	uint64_t half = cells_total_bytes(c) / 2,
-		 max = half > DELTAS_MAX ? half : DELTAS_MAX;
-	gint64 until = g_get_monotonic_time() + ROLL_US;
-	int rc = SQLITE_OK;
+	struct roll *r = &s->staged;
+	uint64_t todo = share(s, c), done = 0;
+	int rc;
 
 	do {
-		if (s->staged.next >= cells_shards(c))
-			rc = end_round(s, turn);
-		if (rc == SQLITE_OK && live(s) > 0)
-			rc = write_shard(s, c, s->staged.next++, turn);
-	} while (rc == SQLITE_OK && live(s) > 0 &&
-	    (s->staged.bytes > max || g_get_monotonic_time() < until));
-	return rc;
+		if ((rc = write_shard(s, c, r->next, turn)) != SQLITE_OK)
+			return rc;
+		done += s->scratch->len;
+		r->next = (r->next + 1) % r->shards;
+		r->rolled++;
+	} while (done < todo && r->rolled < r->shards);
+	return drop_deltas(s, bound(s));
 }
 
 static uint64_t dirty_shard_bytes(const struct cells *c)
@@ -119,17 +136,44 @@ int state_write(struct store *s, struct cells *c, uint64_t turn)
 		return SQLITE_OK;
 	if (dirty_shard_bytes(c) < 2 * dirty)
 		return write_dirty_shards(s, c, turn);
+	s->staged.turn = turn;
+	s->staged.shards = cells_shards(c);
 	rc = write_delta(s, c, turn);
 	return rc == SQLITE_OK ? roll(s, c, turn) : rc;
 }
 
 void state_written(struct store *s)
 {
-	if (s->staged.gone)
-		g_array_remove_range(s->deltas, 0, s->staged.gone);
-	if (s->staged.added.turn)
-		g_array_append_val(s->deltas, s->staged.added);
-	s->roll = s->staged;
-	s->roll.gone = 0;
-	s->roll.added.turn = 0;
+	struct roll *r = &s->staged;
+
+	if (r->gone)
+		g_array_remove_range(s->deltas, 0, r->gone);
+	if (r->added.turn)
+		g_array_append_val(s->deltas, r->added);
+	if (s->rolled->len < r->shards)
+		g_array_set_size(s->rolled, r->shards);
+	for (uint32_t i = 0; i < r->rolled; i++)
+		g_array_index(s->rolled, uint64_t, (s->roll.next + i) % r->shards) =
+		    r->turn;
+	s->roll = (struct roll){ .next = r->next, .bytes = r->bytes };
+}
+
+/* `rolled` holds the turn of every shard as loaded.  The round goes on with the oldest;
+ * each place then holds the oldest of those that are still to come in the round. */
+void state_loaded(struct store *s, const struct cells *c)
+{
+	uint32_t n = cells_shards(c), old = 0;
+	uint64_t *turn, low;
+
+	g_array_set_size(s->rolled, n);
+	turn = (uint64_t *)(void *)s->rolled->data;
+	for (uint32_t k = 1; k < n; k++)
+		if (turn[k] < turn[old])
+			old = k;
+	s->roll.next = old;
+	low = UINT64_MAX;
+	for (uint32_t i = n; i-- > 0;) {
+		uint64_t *at = &turn[(old + i) % n];
+		low = *at = MIN(low, *at);
+	}
 }

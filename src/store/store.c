@@ -272,6 +272,7 @@ struct store *store_open(const char *dir, const struct store_options *opt,
 	s->lock_fd = s->reserve_fd = -1;
 	s->sources = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	s->deltas = g_array_new(FALSE, TRUE, sizeof(struct delta_ref));
+	s->rolled = g_array_new(FALSE, TRUE, sizeof(uint64_t));
 	s->seen_counts = g_array_new(FALSE, TRUE, sizeof(struct seen_count));
 	s->scratch = g_byte_array_new();
 	buffer_init(s);
@@ -305,6 +306,7 @@ void store_close(struct store *s)
 	arena_free(s->buf.arena);
 	g_hash_table_destroy(s->sources);
 	g_array_free(s->deltas, TRUE);
+	g_array_free(s->rolled, TRUE);
 	g_array_free(s->seen_counts, TRUE);
 	g_byte_array_free(s->scratch, TRUE);
 	g_free(s->dir);

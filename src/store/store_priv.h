@@ -55,9 +55,12 @@ struct seen_count { int64_t rows, staged; };	/* staged becomes rows, as roll doe
 struct delta_ref { uint64_t turn; uint64_t bytes; };
 struct roll {
 	uint32_t	 next;		/* shard to be rewritten next */
-	uint64_t	 start;		/* turn at which this round began */
 	uint64_t	 bytes;		/* of the deltas that are still needed */
-	unsigned	 gone;		/* deltas dropped by this commit */
+	/* of one commit */
+	uint64_t	 turn;
+	uint32_t	 shards;	/* there */
+	uint32_t	 rolled;	/* of them, from the old next on */
+	unsigned	 gone;		/* deltas dropped */
 	struct delta_ref added;		/* turn 0: none */
 };
 struct store {
@@ -77,6 +80,7 @@ struct store {
 	/* rolling rewrite of base shards */
 	struct roll	 roll, staged;	/* staged becomes roll when the commit is done */
 	GArray		*deltas;	/* struct delta_ref, in turn order */
+	GArray		*rolled;	/* uint64_t by shard: turn of its rewriting */
 	GByteArray	*scratch;
 	/* journal retention */
 	int64_t		 journal_bytes;
@@ -102,6 +106,7 @@ void reserve_drop(struct store *);
 /* state.c: inside the transaction; SQLite result codes. */
 int state_write(struct store *, struct cells *, uint64_t turn);
 void state_written(struct store *);	/* the commit is done */
+void state_loaded(struct store *, const struct cells *);
 /* rows.c: every projection of the buffer. */
 int rows_write(struct store *);
 int rows_trim(struct store *, const struct turn_head *last);

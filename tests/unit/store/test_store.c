@@ -201,6 +201,45 @@ static int64_t number(struct fixture *f, const char *sql)
 	return n;
 }
 
+/* Folding deltas is paid for by every commit alike: none rewrites a large part of the
+ * base, none drops more deltas than a few, and together they keep the 64 MiB.  With
+ * S MiB of base and D of delta a commit must roll D * S / 64 to end its round in time. */
+static void no_commit_pays_for_a_round(void **state)
+{
+	enum { CELLS = 41 * 1024, BYTES = 400, EVERY = 20, COMMITS = 110 };
+	struct fixture *f = *state;
+	uint32_t *ids = g_new(uint32_t, CELLS);
+	int64_t had = 0, base, rolled, kept, deltas = 0;
+
+	for (uint32_t i = 0; i < CELLS; i++)
+		ids[i] = cells_add(f->cells, CELL_KIND, BYTES);
+	turn(f);
+	commit(f);
+	base = number(f, "SELECT sum(length(blob)) FROM state_base");
+	for (int n = 0; n < COMMITS; n++) {
+		for (uint32_t i = 0; i < CELLS; i += EVERY)
+			memcpy(cells_touch(f->cells, ids[i]), &n, sizeof(n));
+		turn(f);
+		commit(f);
+		rolled = number(f, "SELECT sum(length(blob)) FROM state_base"
+				   " WHERE turn=(SELECT max(id) FROM turn)");
+		assert_in_range(rolled, 1, base * (CELLS / EVERY) * (BYTES + 8) /
+		    (64 << 20) + 2 * SHARD_BYTES);
+		deltas = number(f, "SELECT count(*) FROM state_delta");
+		assert_in_range(had + 1 - deltas, 0, 2);
+		had = deltas;
+		kept = number(f, "SELECT sum(length(blob)) FROM state_delta");
+		assert_in_range(kept, 1, 65 << 20);
+	}
+	assert_in_range(deltas, 1, COMMITS - 5);	/* some did go */
+	again(f);
+	for (uint32_t i = 0; i < CELLS; i++) {
+		int n = i % EVERY ? 0 : COMMITS - 1;
+		assert_memory_equal(cells_get(f->cells, ids[i]), &n, sizeof(n));
+	}
+	g_free(ids);
+}
+
 /* Bounded by rows for each source by itself, oldest first, also after a restart. */
 static void seen_keeps_the_newest_rows_of_each_source(void **state)
 {
@@ -433,6 +472,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(state_comes_back_after_many_commits),
+		TEST(no_commit_pays_for_a_round),
 		TEST(newest_position_of_each_part_is_kept),
 		TEST(seen_is_found_before_and_after_its_commit),
 		TEST(seen_keeps_the_newest_rows_of_each_source),
