@@ -85,9 +85,7 @@ static bool take_back(int dir)
 	return false;
 }
 
-/* A temporary file is locked and filled, then linked: link() makes it exclusive.  What
- * must survive a power loss is the name: nobody reads the text of a claim that is not
- * locked, and after a boot none is. */
+/* A temporary file is locked and filled, then linked: link() makes it exclusive. */
 bool claim_make(struct shim *s)
 {
 	struct flock lk = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
@@ -100,7 +98,7 @@ bool claim_make(struct shim *s)
 	unlinkat(s->dir, temp, 0);
 	s->claim_fd = openat(s->dir, temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	ok = s->claim_fd >= 0 && fcntl(s->claim_fd, F_OFD_SETLK, &lk) == 0 &&
-	    write_all(s->claim_fd, text->str, text->len) &&
+	    write_all(s->claim_fd, text->str, text->len) && fsync(s->claim_fd) == 0 &&
 	    linkat(s->dir, temp, s->dir, "claim", 0) == 0;
 	saved = errno;
 	unlinkat(s->dir, temp, 0);
