@@ -78,7 +78,7 @@ struct rule_state {
 	uint32_t	 id, cell;
 	struct str	 uid, name;	/* own copies */
 	const struct rule *rule;	/* NULL: not in the rule set */
-	const struct rule *was;		/* in the set before; valid inside use_ruleset() */
+	const struct rule *was;		/* in the set before: in use_ruleset() */
 	struct sel_state **sel;		/* by selector */
 	struct sig_share **sig;		/* by signal */
 	uint32_t	*reads;		/* fields kept of its last event, ascending */
@@ -349,7 +349,8 @@ bool signal_evaluate(struct decide *, struct rule_state *, struct keyed *, int64
     struct emission *);
 void signal_settled(struct decide *, struct rule_state *, struct keyed *);
 void key_arm(struct decide *, struct rule_state *, struct keyed *);
-void key_arm_hold(struct decide *, struct keyed *, int64_t hold);	/* it alone moved */
+/* The hold alone moved. */
+void key_arm_hold(struct decide *, struct keyed *, int64_t hold);
 struct keyed *key_new(struct decide *, struct rule_state *, struct str key);
 struct machine_config machine_config_of(const struct rule *);
 uint32_t signal_root(const struct decide *, struct keyed *, uint32_t signal);

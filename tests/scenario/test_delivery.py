@@ -181,7 +181,8 @@ class Refusals(unittest.TestCase):
 
 
 def messages(d):
-    """The journal's message frames: kind 'm', a length, then the mode and the rest."""
+    """The journal's message frames: kind 'm' or, of messages in a row, 'r', a length,
+    then the mode and the rest."""
     zstd = ctypes.CDLL(ctypes.util.find_library("zstd") or "libzstd.so.1")
     zstd.ZSTD_decompress.restype = ctypes.c_size_t
     zstd.ZSTD_decompress.argtypes = [ctypes.c_char_p, ctypes.c_size_t] * 2
@@ -197,7 +198,7 @@ def messages(d):
                 n, shift = n | (byte & 127) << shift, shift + 7
                 if byte < 128:
                     break
-            if kind == b"m":
+            if kind in b"mr":
                 out.append(room.raw[at:at + n])
             at += n
     db.close()
