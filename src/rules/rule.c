@@ -254,6 +254,24 @@ static void read_conditions(struct reading *rd)
 	read_dedupe(rd);
 }
 
+/* An episode whose run was rejected owes one more: with nothing between the two, run
+ * follows run for as long as the condition holds. */
+static void check_pace(struct reading *rd)
+{
+	const struct rule *r = rd->r;
+	const struct yaml *y = rd->k.backoff;
+
+	if (r->kind != RULE_SIGNAL || !y || r->backoff || r->cooldown_ms ||
+	    rd->seen & NAME_LAST)
+		return;
+	for (uint32_t i = 0; i < r->signals_n; i++)
+		if (r->signals[i].spec.window == WINDOW_SINCE)
+			return;
+	WARN(rd->ld, y, "without backoff a failed or rejected run is followed by the next"
+	    " at once, for as long as the condition holds: set a 'cooldown', or read"
+	    " 'last_run' or a signal 'since: last_success'");
+}
+
 static void hash_rule(struct reading *rd)
 {
 	GString *json = g_string_new(NULL);
@@ -291,6 +309,7 @@ void rule_read(struct build *b, struct rule_file *file, const struct yaml *map,
 	rule_signal_values(&rd);
 	rule_schedule(&rd);
 	read_conditions(&rd);
+	check_pace(&rd);
 	r->reads_now = (rd.when_seen & NAME_NOW) != 0;
 	r->reads_facts = (rd.seen & (NAME_LAST | NAME_MODEL)) != 0;
 	keep_reads(&rd);
