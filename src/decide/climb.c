@@ -208,6 +208,15 @@ static struct climb *climb_new(struct decide *d, struct climbs *cs, struct str k
 
 /* ---- one event ---- */
 
+bool climb_early(struct decide *d, struct rule_state *first)
+{
+	const struct due *top = heap_top(&first->climbs->clock);
+	struct rule_state *rs = top ? first->climbs->rs[top->id] : NULL;
+	const struct dispatch_hit h = { rs ? rs->rule->index : 0, 0 };
+
+	return rs && event_early(d, rs, &h, 1);
+}
+
 bool climb_begin(struct decide *d, struct rule_state *first)
 {
 	struct climbs *cs = first->climbs;
@@ -225,12 +234,14 @@ bool climb_begin(struct decide *d, struct rule_state *first)
 			now->key = climb_new(d, cs, v.key);
 	}
 	now->i = m != MATCH_YES;	/* else the first has refused it already */
+	if (m == MATCH_REFUSED && event_refused(d, first, &v))
+		return true;
 	if (now->key) {
 		use_keys(d, now->key, cs->ladder->n);
 		clock_event(d, s, d->in->event, v.t_ms);
 		clock_stale_sel(d, s);
 		v.mark = s->mark_before;
-		now->clock = clock_at(d, first, d->now_tick);
+		now->clock = sel_mark(d, s);
 		now->v = v;
 	}
 	return climb_next(d);
@@ -309,7 +320,9 @@ static bool clock_job(struct decide *d, struct rule_state *rs, int64_t clock)
 static bool key_job(struct decide *d, struct keyed *k, int64_t clock)
 {
 	d->job = (struct job){ .rs = k->rs, .kind = JOB_KEYS, .phase = PHASE_BEFORE,
-		.has_clock = true, .clock = clock, .n = 1 };
+		.has_clock = true, .n = 1,
+		/* idle tick may have moved this rule's further */
+		.clock = MAX(clock, clock_at(d, k->rs, d->now_tick)) };
 	d->job.v = ARENA_NEW(d->arena, struct delivery);
 	d->job.v[0] = (struct delivery){ .k = k, .key = k->key };
 	return true;

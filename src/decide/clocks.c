@@ -103,13 +103,29 @@ int64_t clock_at(const struct decide *d, const struct rule_state *rs, int64_t ti
 	return rc->anchored ? MAX(clock, rs->moved) : clock;
 }
 
+int64_t sel_mark(const struct decide *d, const struct sel_state *s)
+{
+	return sel_cell(d, s)->mark;
+}
+
+int64_t sel_reach(const struct decide *d, const struct sel_state *s, int64_t t)
+{
+	const struct selector_cell *c = sel_cell(d, s);
+
+	for (uint32_t i = 0; c && i < c->parts; i++)
+		t = MAX(t, c->part[i].max_ms);
+	return t;
+}
+
 int64_t clock_of(const struct decide *d, const struct rule_state *rs)
 {
 	const struct sel_state *s = rs->rule->selectors_n == 1 ? rs->sel[0] : NULL;
 
 	if (!s || !s->cell || !rule_get(d, rs)->anchored)
 		return rs->moved;
-	return MAX(rs->moved, s->seq == d->seq ? s->mark_before : sel_cell(d, s)->mark);
+	/* While an event is decided, what it moved is not yet the rule's. */
+	return MAX(rs->moved, d->seq && s->seq == d->seq ? s->mark_before :
+	    sel_mark(d, s));
 }
 
 void clock_set(struct decide *d, struct rule_state *rs, int64_t clock)
@@ -254,16 +270,16 @@ void clock_stale(struct decide *d, struct rule_state *rs)
 	g_ptr_array_add(d->stale, rs);
 }
 
-/* While a partition can't become idle, no clock of the selector's rules goes on with
+/* While no partition can become idle, no clock of the selector's rules goes on with
  * tick: as while a backlog is read, when it is asked most often. */
 static bool can_idle(const struct decide *d, const struct sel_state *s)
 {
 	const struct selector_cell *c = sel_cell(d, s);
 
 	for (uint32_t i = 0; i < c->parts; i++)
-		if (idle_from(d, &c->part[i]) == INT64_MAX)
-			return false;
-	return true;
+		if (idle_from(d, &c->part[i]) != INT64_MAX)
+			return true;
+	return false;
 }
 
 void clock_stale_sel(struct decide *d, struct sel_state *s)

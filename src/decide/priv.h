@@ -129,6 +129,9 @@ void clock_sources_down(struct decide *);
 /* The rule's clock at this tick, never before the stored one; TIME_NONE: it has none. */
 int64_t clock_at(const struct decide *, const struct rule_state *, int64_t tick);
 void clock_set(struct decide *, struct rule_state *, int64_t clock);
+int64_t sel_mark(const struct decide *, const struct sel_state *);	/* has events */
+/* No watermark of the selector is later after an event at t: its partitions' greatest. */
+int64_t sel_reach(const struct decide *, const struct sel_state *, int64_t t);
 /* Where it was moved last; the same after a restart. */
 int64_t clock_of(const struct decide *, const struct rule_state *);
 /* The tick at which the clock reaches `at` without an event; INT64_MAX: never. */
@@ -323,11 +326,13 @@ bool event_early_begin(struct decide *, uint32_t *hit);
 bool event_early(struct decide *, struct rule_state *, const struct dispatch_hit *,
     uint32_t n);
 /* One event for one rule by one selector; MATCH_NO also where the rule is off. */
-enum match { MATCH_NO = 1, MATCH_YES, MATCH_INVALID };
+enum match { MATCH_NO = 1, MATCH_YES, MATCH_INVALID, MATCH_REFUSED };
 enum match deliver(struct decide *, struct rule_state *, uint32_t sel, struct delivery *);
 /* climb.c */
 void climb_use(struct decide *);		/* after another rule set */
 void climb_leave(struct decide *);		/* before it */
+/* event_early() of the rule whose deadline is the first; false: none is due. */
+bool climb_early(struct decide *, struct rule_state *first);
 /* The event of a ladder's first rule is taken for all of them; false: each rule takes it
  * on its own, as it also has to after an event that the first did not take. */
 bool climb_begin(struct decide *, struct rule_state *first);
@@ -338,6 +343,8 @@ uint64_t climb_fate(const struct rule_state *, enum rule_fate);
 /* One rule takes the event by these hits of its selectors; false: no job. */
 bool event_job(struct decide *, struct rule_state *, const struct dispatch_hit *,
     uint32_t n);
+/* A key too many has no state, but its event moves the rule's clock like any other. */
+bool event_refused(struct decide *, struct rule_state *, const struct delivery *);
 bool event_body(struct decide *, struct job *, struct emission *);
 void delivery_keep(struct decide *, const struct delivery *);
 /* rule_signal.c */

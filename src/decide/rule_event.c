@@ -132,7 +132,7 @@ enum match deliver(struct decide *d, struct rule_state *rs, uint32_t sel,
 	out->k = key_for(d, rs, out->key);
 	if (!out->k) {
 		rs->count.fate[FATE_REFUSED_KEY]++;
-		return MATCH_INVALID;
+		return MATCH_REFUSED;
 	}
 	out->key = out->k->key;
 	return MATCH_YES;
@@ -161,12 +161,28 @@ bool event_job(struct decide *d, struct rule_state *rs, const struct dispatch_hi
 
 	*j = (struct job){ .rs = rs, .phase = PHASE_BODY, .kind = JOB_EVENT };
 	j->v = ARENA_ARRAY(d->arena, struct delivery, n);
-	for (uint32_t i = 0; i < n; i++)
-		if (deliver(d, rs, h[i].selector, &j->v[j->n]) == MATCH_YES)
-			j->n++;
+	for (uint32_t i = 0; i < n; i++) {
+		struct delivery *v = &j->v[j->n];
+		enum match m = deliver(d, rs, h[i].selector, v);
+
+		j->n += m == MATCH_YES;
+		if (m == MATCH_REFUSED && n == 1)
+			return event_refused(d, rs, v);
+	}
 	if (j->n && rs->rule->kind == RULE_SIGNAL)
 		job_clock(d, j);
 	return j->n > 0;
+}
+
+bool event_refused(struct decide *d, struct rule_state *rs, const struct delivery *v)
+{
+	if (rs->rule->kind != RULE_SIGNAL)
+		return false;
+	clock_event(d, rs->sel[v->selector], d->in->event, v->t_ms);
+	clock_stale_sel(d, rs->sel[v->selector]);
+	d->job = (struct job){ .rs = rs, .kind = JOB_CLOCK, .phase = PHASE_BEFORE,
+		.has_clock = true, .clock = clock_at(d, rs, d->now_tick) };
+	return true;
 }
 
 static bool shares_signal(const struct rule_state *rs)
@@ -189,8 +205,8 @@ bool event_early(struct decide *d, struct rule_state *rs, const struct dispatch_
 	for (uint32_t i = 0; top && i < n; i++) {
 		const struct selector *s = &rs->rule->selectors[h[i].selector];
 
-		if ((!s->time && top->at >= d->in->event->time_ms) ||
-		    !selector_takes(s, d->in->event))
+		if ((!s->time && top->at >= sel_reach(d, rs->sel[h[i].selector],
+		        d->in->event->time_ms)) || !selector_takes(s, d->in->event))
 			continue;
 		ctx_init(d, c, rs, STR(""));
 		ctx_event(c, d->in->event);
@@ -223,10 +239,16 @@ static struct rule_state *next_rule(struct decide *d, uint32_t *hit, uint32_t *r
 bool event_early_begin(struct decide *d, uint32_t *hit)
 {
 	const struct dispatch_hit *h = &d->hits[*hit];
-	uint32_t n;
+	uint32_t n, was = *hit;
 	struct rule_state *rs = next_rule(d, hit, &n);
 
-	return rs->rule->kind == RULE_SIGNAL && !rs->climbs && shares_signal(rs) &&
+	if (rs->climbs) {
+		if (!climb_early(d, rs))
+			return false;
+		*hit = was;		/* another of the ladder may be due as well */
+		return true;
+	}
+	return rs->rule->kind == RULE_SIGNAL && shares_signal(rs) &&
 	    event_early(d, rs, h, n);
 }
 

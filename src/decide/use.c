@@ -344,6 +344,9 @@ void use_mode(struct decide *d, struct rule_state *rs)
 		each_key(d, rs, forget_observed);
 		dedupe_forget_observed(d, rs);
 	}
+	/* What was due while it was off is asked now. */
+	if (!off && c->off && rs->rule->kind == RULE_SIGNAL && d->out)
+		each_key(d, rs, wake_now);
 	if (!off && c->off && rs->rule->kind == RULE_SCHEDULE)
 		schedule_enable(d, rs);
 	if (off != c->off || (rs->rule && observe != c->observe)) {

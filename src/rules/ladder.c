@@ -22,6 +22,19 @@ static bool limit_of(const struct prog *p, struct expr_limit *ret)
 	    signal_aggregate_bit(ret->member) & ~(unsigned)AGG_AGE;
 }
 
+/* Where both can be true of one value, an episode's end begins the next one: that needs
+ * an evaluation without a crossing. */
+static bool apart(const struct expr_limit *w, const struct expr_limit *r)
+{
+	bool up = w->relation >= EXPR_ABOVE;
+	bool both = (w->relation == EXPR_AT_MOST || w->relation == EXPR_AT_LEAST) &&
+	    (r->relation == EXPR_AT_MOST || r->relation == EXPR_AT_LEAST);
+
+	if (up == (r->relation >= EXPR_ABOVE))
+		return false;
+	return w->limit == r->limit ? !both : up == (r->limit < w->limit);
+}
+
 static bool fits(const struct rule *r, struct expr_limit *when,
     struct expr_limit *recover)
 {
@@ -33,7 +46,7 @@ static bool fits(const struct rule *r, struct expr_limit *when,
 	    of_event(s->where) && of_event(s->key) && of_event(s->time) &&
 	    of_event(r->signals[0].value) && limit_of(r->when, when) &&
 	    (!r->recover || (limit_of(r->recover, recover) &&
-	        str_is(recover->member, when->member)));
+	        str_is(recover->member, when->member) && apart(when, recover)));
 }
 
 static struct str identity(const struct rule *r, struct str what, struct arena *a)
