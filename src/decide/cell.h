@@ -122,7 +122,9 @@ struct schedule_cell {		/* one per rule; the cursor belongs to `hash` */
 	uint8_t		 hash[16];
 	uint8_t		 has_cursor;
 	uint8_t		 began;		/* closed is the beginning: nothing fired there */
-	uint8_t		 pad[6];
+	uint8_t		 pad[2];
+	uint32_t	 born_s;	/* wall, rounded up, of the beginning, of the last
+					 * edit or enabling; 0: unknown */
 	int64_t		 cursor;	/* due times up to here were dealt with */
 	int64_t		 closed;	/* ... and up to here never open again */
 	int64_t		 decided[DECIDED_MAX];	/* ascending: decided, not skipped */

@@ -43,6 +43,7 @@ struct decide *decide_new(struct cells *cells)
 	d->climbing = g_ptr_array_new();
 	d->sweep.id = (uint64_t)DUE_SWEEP << 56;
 	d->cursor_max = INT64_MIN;
+	d->born_min = INT64_MAX;
 	use_init(d);
 	keys_init(d);
 	return d;

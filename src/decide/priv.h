@@ -268,6 +268,7 @@ struct decide {
 	struct heap	 tick, wall;
 	struct due	 sweep;
 	int64_t		 cursor_max;	/* of any schedule that may open, or later */
+	int64_t		 born_min;	/* wall: a cursor may go on to born; or earlier */
 	GPtrArray	*stale;		/* struct rule_state with clock_stale */
 	GPtrArray	*stale_sels;	/* struct sel_state with stale */
 	GPtrArray	*climbing;	/* struct climbs: of the rule set's ladders */
@@ -368,7 +369,7 @@ void schedule_use(struct decide *, struct rule_state *, const struct rule *old);
 void schedule_enable(struct decide *, struct rule_state *);	/* no time it was off */
 bool schedule_is_back(const struct decide *, int64_t wall_ms);	/* before a cursor */
 void schedule_back(struct decide *);	/* ... and that is believed */
-void schedule_clocks(struct decide *);	/* wall went back; cursors without a time */
+void schedule_clocks(struct decide *);	/* wall stepped; cursors without a time */
 void schedule_row(struct decide *, const struct rule_state *, int64_t due_ms,
     const char *outcome);
 void schedule_arm(struct decide *, struct rule_state *);

@@ -1,7 +1,7 @@
 /* Schedules: due times in wall time, each decided once or skipped with its reason.
  *
- *	closed <= cursor		both due times
- *	  |          |
+ *	closed <= cursor		both due times; cursor is less only
+ *	  |          |			after an edit on a clock behind
  *	--x--x--x----x--------x---->	up to closed: settled for ever
  *					up to cursor: dealt with; open again when
  *					wall goes back, unless in decided[]
@@ -9,13 +9,18 @@
  * Invariants
  *   (1) The cursor belongs to the schedule's definition (its hash); an edit begins a
  *       new one at the time of the edit, so it never fires at once.
- *   (2) decided[] holds what was decided after `closed`; when it is full its oldest
- *       member becomes `closed`.  So a due time that fired never fires again.
+ *   (2) decided[] holds what was decided after `closed`; when it is full the oldest
+ *       becomes `closed`.  So a due time that fired never fires again, and an edit
+ *       leaves both.
+ *   (3) One input decides at most DUE_MAX due times; the rest stay due, and are the
+ *       next input's.
  *   (4) Before anything became `closed` it is where the schedule began, and goes back
  *       with wall once that is believed (DUE_BACK, which waits for clock.wait): the
  *       clock may have been years ahead then.
- *   (3) One input decides at most DUE_MAX due times; the rest stay due, and are the
- *       next input's.
+ *   (5) Born is where wall last set the cursor: the beginning, an edit, an enabling.
+ *       A cursor that went back behind it fires what comes in its time, for born may
+ *       have been ahead; once wall is past born, what was missed up to it is skipped.
+ *       So a clock that goes back and forth fires nothing that was missed before born.
  *
  * A due time is missed when it comes more than MISSED_MS after its (jittered) time;
  * catch_up says what becomes of those.
@@ -66,6 +71,11 @@ static void set_decided(struct schedule_cell *s, int64_t due)
 {
 	uint32_t i;
 
+	if (s->decided_n == DECIDED_MAX && due < s->decided[0]) {
+		s->closed = MAX(s->closed, due);	/* itself the oldest */
+		s->began = 0;
+		return;
+	}
 	if (s->decided_n == DECIDED_MAX) {
 		s->closed = MAX(s->closed, s->decided[0]);
 		s->began = 0;
@@ -77,18 +87,50 @@ static void set_decided(struct schedule_cell *s, int64_t due)
 	s->decided_n++;
 }
 
+/* Where wall last set the cursor, if the cursor went back behind that; INT64_MIN: it
+ * did not.  Born is rounded up: the cursor that it was set with is not behind it. */
+static int64_t born_ahead(const struct schedule_cell *s)
+{
+	int64_t born = (int64_t)s->born_s * 1000;
+
+	return s->born_s && s->cursor <= born - 1000 ? born : INT64_MIN;
+}
+
+static bool is_missed(const struct decide *d, const struct rule_state *rs, int64_t due)
+{
+	return d->now_wall - starts(rs, due) > MISSED_MS;
+}
+
+/* The wall at which a cursor behind `born` goes on, its first open due time being
+ * `due`: see go_to_born(). */
+static int64_t goes_on(const struct rule_state *rs, int64_t due, int64_t born)
+{
+	return due > born ? born : MAX(born, starts(rs, due) + MISSED_MS + 1);
+}
+
 void schedule_arm(struct decide *d, struct rule_state *rs)
 {
 	const struct schedule_cell *s = get(d, rs);
-	int64_t at = INT64_MAX, due;
+	int64_t at = INT64_MAX, due, born;
 
 	if (s && s->has_cursor && rs->rule && rs->rule->kind == RULE_SCHEDULE) {
 		due = next_open(rs, s, s->cursor);
 		at = due == INT64_MAX ? due : starts(rs, due);
 		if (s->cursor > s->closed || s->began)
 			d->cursor_max = MAX(d->cursor_max, s->cursor);
+		born = born_ahead(s);
+		if (born != INT64_MIN)
+			d->born_min = MIN(d->born_min, goes_on(rs, due, born));
 	}
 	heap_set(&d->wall, &rs->sched, at);
+}
+
+static void set_cursor(struct schedule_cell *s, int64_t wall)
+{
+	int64_t up = wall > 0 ? (wall - 1) / 1000 + 1 : 0;
+
+	s->cursor = wall;
+	s->born_s = (uint32_t)MIN(up, (int64_t)UINT32_MAX);
 }
 
 static void begin_at(struct decide *d, struct rule_state *rs, int64_t wall)
@@ -96,7 +138,9 @@ static void begin_at(struct decide *d, struct rule_state *rs, int64_t wall)
 	struct schedule_cell *s = touch(d, rs);
 
 	s->has_cursor = 1;
-	s->cursor = s->closed = wall;
+	set_cursor(s, wall);
+	if (s->began)		/* else what is settled stays: wall may be wrong */
+		s->closed = wall;
 	schedule_arm(d, rs);
 }
 
@@ -167,23 +211,31 @@ static void skips_write(struct decide *d, struct rule_state *rs, const struct sk
 	decision_write(d, &row);
 }
 
+/* Has the due time after this one not come?  One that was decided counts too. */
+static bool is_newest(const struct decide *d, const struct rule_state *rs, int64_t due)
+{
+	int64_t next = schedule_next(rs->rule->schedule, due);
+
+	return next == INT64_MAX || starts(rs, next) > d->now_wall;
+}
+
 /* Why this due time is skipped at this wall; NULL: it is decided. */
 static const char *skipped(const struct decide *d, const struct rule_state *rs,
-			   int64_t due, bool newest)
+			   int64_t due)
 {
 	const struct rule *r = rs->rule;
 
 	if (r->deadline_ms && d->now_wall - due > r->deadline_ms)
 		return "deadline";
-	if (d->now_wall - starts(rs, due) <= MISSED_MS || r->catch_up == CATCH_UP_ALL)
+	if (!is_missed(d, rs, due) || r->catch_up == CATCH_UP_ALL)
 		return NULL;
-	return r->catch_up == CATCH_UP_LAST && newest ? NULL : "missed";
+	return r->catch_up == CATCH_UP_LAST && is_newest(d, rs, due) ? NULL : "missed";
 }
 
-static void count_off(struct decide *d, struct rule_state *rs)
+static void count_off(struct decide *d, struct rule_state *rs, uint32_t n)
 {
 	struct decision_row row = { .rule_id = rs->id, .outcome = OUTCOME_SUPPRESSED,
-		.by = SUPP_DISABLED, .count = 1 };
+		.by = SUPP_DISABLED, .count = n };
 
 	decision_write(d, &row);
 }
@@ -194,27 +246,23 @@ void schedule_job_begin(struct decide *d, struct rule_state *rs)
 	struct job *j = &d->job;
 	struct skips skips = { 0 };
 	bool off = rule_off(d, rs);
-	int64_t due = next_open(rs, s, s->cursor);
 
 	*j = (struct job){ .rs = rs, .kind = JOB_DUE, .phase = PHASE_BODY };
 	j->due = ARENA_ARRAY(d->arena, int64_t, DUE_MAX);
 	for (uint32_t i = 0; i < SEARCH_MAX && j->n < DUE_MAX; i++) {
-		int64_t next;
+		int64_t due = next_open(rs, s, s->cursor);
 		const char *why;
 
 		if (due == INT64_MAX || starts(rs, due) > d->now_wall)
 			break;
-		next = next_open(rs, s, due);
-		why = skipped(d, rs, due,
-			      next == INT64_MAX || starts(rs, next) > d->now_wall);
+		why = skipped(d, rs, due);
 		s->cursor = due;
 		if (off)
-			count_off(d, rs);
+			count_off(d, rs, 1);
 		else if (why)
 			skip(d, rs, rs->rule->schedule_hash, due, why, &skips);
 		else
 			j->due[j->n++] = due;
-		due = next;
 	}
 	skips_write(d, rs, &skips);
 	schedule_arm(d, rs);
@@ -323,7 +371,7 @@ void schedule_enable(struct decide *d, struct rule_state *rs)
 	if (!d->out)
 		s->has_cursor = 0;
 	else if (s->cursor < d->now_wall)
-		s->cursor = d->now_wall;
+		set_cursor(s, d->now_wall);
 	schedule_arm(d, rs);
 }
 
@@ -343,11 +391,57 @@ void schedule_back(struct decide *d)
 	schedule_clocks(d);
 }
 
+/* Wall is past born again, the cursor is not: what was missed between them is from
+ * before the beginning.  The cursor waits for what may still come in its time. */
+static void go_to_born(struct decide *d, struct rule_state *rs, int64_t born)
+{
+	struct schedule_cell *s = touch(d, rs);
+	int64_t due, sure = d->now_wall - rs->rule->jitter_ms - MISSED_MS - 1;
+	struct skips skips = { 0 };
+	bool off = rule_off(d, rs);
+	uint32_t off_n = 0;
+
+	for (uint32_t i = 0; i < 2 * SEARCH_MAX; i++) {
+		if (i == SEARCH_MAX)	/* decades: all up to there were missed */
+			s->cursor = MAX(s->cursor, MIN(born, sure));
+		due = next_open(rs, s, s->cursor);
+		if (due > born) {
+			s->cursor = born;
+			if (s->began)
+				s->closed = MAX(s->closed, born);
+			break;
+		}
+		if (!is_missed(d, rs, due))
+			break;
+		if (!off)
+			skip(d, rs, rs->rule->schedule_hash, due, "clock", &skips);
+		off_n += off;
+		s->cursor = due;
+	}
+	skips_write(d, rs, &skips);
+	if (off_n)
+		count_off(d, rs, off_n);
+}
+
+static void cursor_clock(struct decide *d, struct rule_state *rs)
+{
+	const struct schedule_cell *s = get(d, rs);
+	int64_t born = born_ahead(s);
+
+	if (s->cursor > MAX(d->now_wall, s->closed))
+		touch(d, rs)->cursor = MAX(d->now_wall, s->closed);
+	else if (born != INT64_MIN &&
+	    d->now_wall >= goes_on(rs, next_open(rs, s, s->cursor), born))
+		go_to_born(d, rs, born);
+}
+
 void schedule_clocks(struct decide *d)
 {
-	if (!d->unstarted && !schedule_is_back(d, d->now_wall))
+	if (!d->unstarted && !schedule_is_back(d, d->now_wall) &&
+	    d->now_wall < d->born_min)
 		return;
 	d->cursor_max = INT64_MIN;
+	d->born_min = INT64_MAX;
 	for (uint32_t i = 0; d->rules && i < d->rules->rules_n; i++) {
 		struct rule_state *rs = d->by_rule[i];
 		const struct schedule_cell *s = get(d, rs);
@@ -356,8 +450,8 @@ void schedule_clocks(struct decide *d)
 			continue;
 		if (!s->has_cursor)
 			begin_at(d, rs, d->now_wall);
-		else if (s->cursor > MAX(d->now_wall, s->closed))
-			touch(d, rs)->cursor = MAX(d->now_wall, s->closed);
+		else
+			cursor_clock(d, rs);
 		schedule_arm(d, rs);
 	}
 }

@@ -172,13 +172,14 @@ static void on_inotify(struct ev_loop *ev, ev_io *io, int revents)
 }
 
 /* Ends with ECANCELED when the clock is set or the machine resumes; the time itself is
- * never reached. */
+ * never reached.  Arming says ECANCELED when the clock was set since the last time; it
+ * is armed all the same (timerfd_create(2), NOTES). */
 static bool arm_clock(int fd)
 {
 	const struct itimerspec never = { .it_value.tv_sec = G_MAXINT64 };
 
 	return timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never,
-	    NULL) == 0;
+	    NULL) == 0 || errno == ECANCELED;
 }
 
 /* Armed first, told then: a step that comes now is told again. */

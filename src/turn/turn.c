@@ -158,8 +158,10 @@ static int64_t next_wake(const struct turn *t, const struct clock_now *now)
 	world_next_due(t->world, &wall, &tick);
 	if (wall != INT64_MAX)
 		after = MIN(after, wall - now->wall_ms);
-	if (turn_clock_waits(t, now))
+	if (turn_clock_waits(t, now)) {
 		after = MAX(after, RETRY_MS);
+		after = MIN(after, t->clock_ok_boot - now->boot_ms);
+	}
 	if (tick != INT64_MAX)
 		after = MIN(after, tick - (now->boot_ms + t->tick_offset));
 	if (store_open_commit(t->p.store))

@@ -231,6 +231,181 @@ static void an_edit_and_a_step_back_fire_nothing_twice(void **state)
 	fx_free(&f);
 }
 
+/* A later due time was decided: an older one that is open again is not the newest. */
+static void catch_up_last_is_not_for_what_is_older_than_a_decided_one(void **state)
+{
+	struct fx f = fx_new(SCHED("every: 1h, catch_up: last"));
+
+	(void)state;
+	f.wall_off = 3 * HOUR + MINUTE;
+	fx_advance(&f, 0);
+	expect_dues(&f, "3600 skipped(missed)\n7200 skipped(missed)\n10800 fired\n");
+	go_back(&f, 0);
+	f.wall_off = 3 * HOUR + MINUTE;
+	fx_advance(&f, 0);
+	expect_dues(&f, "3600 skipped(missed)\n7200 skipped(missed)\n");
+	fx_free(&f);
+}
+
+/* Back and forth again: what is older than the rule is skipped, whatever catch_up. */
+static void a_glitch_fires_nothing_from_before_the_beginning(void **state)
+{
+	struct fx f = fx_new(SCHED("every: 1h, catch_up: all"));
+
+	(void)state;
+	for (int again = 0; again < 2; again++) {
+		go_back(&f, -3 * HOUR - MINUTE * 30);
+		f.wall_off = 0;
+		f.tick += 5 * MINUTE;
+		fx_advance(&f, 0);
+		fx_expect(&f, "suppressed s by skipped x4\n");
+		expect_dues(&f, "-10800 skipped(clock)\n-7200 skipped(clock)\n"
+		    "-3600 skipped(clock)\n0 skipped(clock)\n");
+	}
+	fx_advance(&f, HOUR);
+	expect_dues(&f, "3600 fired\n");
+	fx_free(&f);
+}
+
+/* A board without a battery: a restart in 1970 that was believed, then the network. */
+static void decades_back_and_forth_are_bounded(void **state)
+{
+	struct fx f = fx_new(SCHED("every: 1m, catch_up: all"));
+	unsigned rows = 0;
+
+	(void)state;
+	fx_restart(&f);
+	f.wall_off = 10 * SECOND - START;
+	fx_start(&f);
+	go_back(&f, f.wall_off);
+	f.wall_off = 0;
+	f.tick += 5 * MINUTE;
+	fx_advance(&f, 0);
+	assert_int_equal(f.runs, 5);	/* since the beginning */
+	for (const char *p = f.dues->str; (p = strstr(p, "skipped(clock)")); p++)
+		rows++;
+	assert_int_equal(rows, 100);
+	fx_free(&f);
+}
+
+static void a_glitch_fires_nothing_from_before_an_enabling(void **state)
+{
+	struct fx f = fx_new("rules:\n"
+			     "  - {name: s, mode: disabled, schedule: {every: 1h, "
+			     "catch_up: all}, run: train}\n");
+
+	(void)state;
+	fx_advance(&f, 3 * HOUR + MINUTE);
+	fx_use(&f, SCHED("every: 1h, catch_up: all"));
+	go_back(&f, -2 * HOUR);
+	f.wall_off = 0;
+	f.tick += 4 * MINUTE;
+	fx_advance(&f, 0);
+	expect_dues(&f, "7200 skipped(clock)\n10800 skipped(clock)\n");
+	assert_int_equal(f.runs, 0);
+	fx_free(&f);
+}
+
+/* Of those before the beginning, what comes in its time fires; jitter may end later. */
+static void a_clock_ahead_at_the_beginning_loses_no_due_time(void **state)
+{
+	struct fx f = fx_new(SCHED("every: 1h"));
+
+	(void)state;
+	f.wall_off = 90 * MINUTE + SECOND / 2;
+	fx_use(&f, SCHED("every: 30m, jitter: 20m"));
+	assert_true(schedule_jitter(STR("s"), START + 90 * MINUTE, 20 * MINUTE) > SECOND);
+	go_back(&f, 0);
+	g_string_truncate(f.dues, 0);
+	fx_advance(&f, 110 * MINUTE);
+	expect_dues(&f, "1800 fired\n3600 fired\n5400 fired\n");
+	fx_advance(&f, 30 * MINUTE);
+	expect_dues(&f, "7200 fired\n");
+	fx_free(&f);
+}
+
+/* ... nor an outage around it the one that is still in time. */
+static void what_is_in_time_before_the_beginning_fires(void **state)
+{
+	struct fx f = fx_new(SCHED("every: 1h"));
+
+	(void)state;
+	f.wall_off = 90 * MINUTE + 5 * SECOND;
+	fx_use(&f, SCHED("every: 30m, catch_up: all"));
+	go_back(&f, 0);
+	g_string_truncate(f.dues, 0);
+	outage(&f, 90 * MINUTE + 30 * SECOND);
+	expect_dues(&f, "1800 skipped(clock)\n3600 skipped(clock)\n5400 fired\n");
+	fx_free(&f);
+}
+
+/* More due times fired than are kept: the oldest are settled. */
+static struct fx settled(void)
+{
+	struct fx f = fx_new(SCHED("every: 1m"));
+
+	fx_advance(&f, 130 * MINUTE);
+	assert_int_equal(f.runs, 130);
+	g_string_truncate(f.dues, 0);
+	return f;
+}
+
+static void an_edit_on_a_clock_ahead_settles_nothing(void **state)
+{
+	struct fx f = settled();
+
+	(void)state;
+	f.wall_off = 20 * 365 * DAY;
+	fx_use(&f, SCHED("every: 450s"));
+	g_string_truncate(f.dues, 0);
+	f.wall_off = 0;
+	fx_start(&f);
+	fx_advance(&f, 15 * MINUTE);
+	expect_dues(&f, "8100 fired\n8550 fired\n");
+	f.wall_off = -30 * MINUTE;	/* and what fired stays settled */
+	fx_start(&f);
+	fx_advance(&f, 30 * MINUTE);
+	expect_dues(&f, "7650 fired\n");
+	fx_free(&f);
+}
+
+static void a_glitch_fires_nothing_from_before_an_edit(void **state)
+{
+	struct fx f = settled();
+
+	(void)state;
+	fx_use(&f, SCHED("every: 450s, catch_up: all"));
+	f.wall_off = -30 * MINUTE;
+	fx_start(&f);
+	f.wall_off = 0;
+	f.tick += 2 * MINUTE;
+	fx_advance(&f, 0);
+	expect_dues(&f, "6750 skipped(clock)\n7650 skipped(clock)\n");
+	assert_int_equal(f.runs, 130);
+	fx_free(&f);
+}
+
+/* decided[] is full of what a clock ahead fired: none of it is given up for an older
+ * due time. */
+static void older_due_times_push_out_none_that_fired(void **state)
+{
+	struct fx f = fx_new(SCHED("every: 1h"));
+
+	(void)state;
+	f.wall_off = 3 * HOUR;
+	fx_use(&f, SCHED("every: 1m"));
+	fx_advance(&f, 128 * MINUTE);
+	assert_int_equal(f.runs, 128);
+	go_back(&f, -128 * MINUTE);
+	fx_advance(&f, 180 * MINUTE);
+	assert_int_equal(f.runs, 128 + 180);
+	fx_advance(&f, 128 * MINUTE);
+	assert_int_equal(f.runs, 128 + 180);
+	fx_advance(&f, MINUTE);
+	assert_int_equal(f.runs, 128 + 181);
+	fx_free(&f);
+}
+
 static void the_deadline_of_a_due_time_carries_its_jitter(void **state)
 {
 	struct fx f = fx_new(SCHED("every: 1h, jitter: 10m"));
@@ -277,6 +452,16 @@ int main(void)
 		cmocka_unit_test(
 		    a_rule_that_began_on_a_clock_ahead_fires_after_the_correction),
 		cmocka_unit_test(an_edit_and_a_step_back_fire_nothing_twice),
+		cmocka_unit_test(
+		    catch_up_last_is_not_for_what_is_older_than_a_decided_one),
+		cmocka_unit_test(a_glitch_fires_nothing_from_before_the_beginning),
+		cmocka_unit_test(decades_back_and_forth_are_bounded),
+		cmocka_unit_test(a_glitch_fires_nothing_from_before_an_enabling),
+		cmocka_unit_test(a_clock_ahead_at_the_beginning_loses_no_due_time),
+		cmocka_unit_test(what_is_in_time_before_the_beginning_fires),
+		cmocka_unit_test(an_edit_on_a_clock_ahead_settles_nothing),
+		cmocka_unit_test(a_glitch_fires_nothing_from_before_an_edit),
+		cmocka_unit_test(older_due_times_push_out_none_that_fired),
 		cmocka_unit_test(the_deadline_of_a_due_time_carries_its_jitter),
 		cmocka_unit_test(a_suppressed_due_time_says_so),
 	};

@@ -188,6 +188,45 @@ static void schedules_wait_for_a_clock_that_is_behind(void **state)
 	EXPECT_SQL(due, "1");
 }
 
+/* Nothing else wakes the loop when the wait is over: its timer does, in real time.  The
+ * clocks are ours and stand 5 ms before the end, so it wakes again and again. */
+static unsigned sleeps;
+
+static void stop_at_the_tenth(void *arg)
+{
+	(void)arg;
+	if (++sleeps == 10)
+		loop_stop(tx.loop);
+}
+
+static void give_up(void *arg)
+{
+	(void)arg;
+	fail_msg("the end of clock.wait did not wake the loop");
+}
+
+static void the_end_of_the_wait_for_the_clock_wakes_the_loop(void **state)
+{
+	struct io_watch *late;
+
+	(void)state;
+	start(chain);
+	settle();
+	other_boot();
+	tx.now.wall_ms -= 90 * 60000;
+	start(chain);
+	settle();
+	late = loop_timer(tx.loop, give_up, NULL);
+	io_watch_after(late, 20000);
+	tx.now.boot_ms = tx.turn->clock_ok_boot - 5;
+	sleeps = 0;
+	loop_before_sleep(tx.loop, stop_at_the_tenth, &sleeps);
+	loop_run(tx.loop);
+	loop_drop_hook(tx.loop, &sleeps);
+	io_watch_free(late);
+	assert_int_equal(sleeps, 10);
+}
+
 /* A rule set that does not compile never gets here: reload.c keeps the old one.  One
  * that compiles is the last good one of a start without files. */
 static void a_start_without_rule_files_runs_the_last_good_set(void **state)
@@ -468,6 +507,7 @@ int main(void)
 		TEST(tick_goes_on_when_wall_steps_back),
 		TEST(across_boots_tick_follows_wall_and_never_back),
 		TEST(schedules_wait_for_a_clock_that_is_behind),
+		TEST(the_end_of_the_wait_for_the_clock_wakes_the_loop),
 		TEST(a_start_without_rule_files_runs_the_last_good_set),
 		TEST(a_restart_with_other_rules_says_so_in_the_journal),
 		TEST(ready_is_said_once_after_the_first_commit),
