@@ -36,7 +36,7 @@ struct shim {
 	    with values */
 };
 /* The document in a file, which is closed.  jansson's own json_loadfd() makes a system
- * call for each byte: a millisecond of every start. */
+ * call for each byte: some 1,400 of them per start. */
 json_t *shim_json(int fd, json_error_t *);
 const char *spec_text(const struct shim *, const char *name);	/* "" where none */
 int64_t spec_number(const struct shim *, const char *name, int64_t otherwise);
