@@ -21,7 +21,7 @@
 
 #include "base/str.h"
 
-#define CELLS_CODEC 1		/* version of every layout kept in cells */
+#define CELLS_CODEC 2		/* version of every layout kept in cells */
 #define SHARD_BYTES 16384
 #define CELL_MAX 16384		/* larger data is chunked by its owner */
 

@@ -31,7 +31,7 @@ struct meta_cell {		/* one */
 	uint32_t	 pad;
 	int64_t		 sweep_at;	/* tick of the next sweep; 0: none */
 };
-enum { REASONS = 16 };		/* >= SUPP_MAX + 1: the last is for errors */
+enum { REASONS = 24 };		/* >= SUPP_MAX + 1: the last is for errors */
 struct rule_cell {		/* followed by uid and name */
 	uint32_t	 id;
 	uint16_t	 uid_len, name_len;

@@ -13,8 +13,9 @@
 
 /* ORDER suppressor */
 static const char *const names[SUPP_MAX] = {
-	"none", "disabled", "dedupe", "cooldown", "backoff", "disarmed", "concurrency",
-	"depth", "skipped", "expired",
+	"none", "disabled", "calendar", "silence", "dedupe", "cooldown", "backoff",
+	"disarmed", "breaker", "budget", "concurrency", "depth", "skipped", "expired",
+	"coalesce_full",
 };
 
 const char *suppressor_name(enum suppressor s)
