@@ -48,7 +48,7 @@ void answer_error(struct world *w, const struct command *cmd, int status, const 
 	answer(w, cmd, false, status, json);
 }
 
-static GString *answer_begin(const char *key, struct str value)
+GString *answer_begin(const char *key, struct str value)
 {
 	GString *s = g_string_new(NULL);
 
@@ -321,6 +321,7 @@ static const struct {
 	[COMMAND_PAUSE]	  = { "pause", on_pause },
 	[COMMAND_RESUME]  = { "resume", on_resume },
 	[COMMAND_PROMOTE] = { "promote", on_promote },
+	[COMMAND_SETTLE]  = { "settle", command_settle },
 };
 
 void command_apply(struct world *w, const struct command *cmd)

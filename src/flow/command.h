@@ -5,7 +5,8 @@
 #include "base/str.h"
 
 enum command_kind { COMMAND_TRIGGER = 1, COMMAND_RUN, COMMAND_ABORT, COMMAND_RETRY,
-	COMMAND_PAUSE, COMMAND_RESUME, COMMAND_PROMOTE, COMMAND_MAX };
+	COMMAND_PAUSE, COMMAND_RESUME, COMMAND_PROMOTE,
+	COMMAND_SETTLE, COMMAND_MAX };
 struct command {
 	enum command_kind kind;
 	uint64_t	 token;		/* the caller's own, comes back in the answer */
@@ -27,6 +28,8 @@ struct command {
  *		key: its key
  *	PROMOTE	{"version": .., "run": .., "metrics": {..}, "baseline": {..}}: all but
  *		version may be left out when it is the candidate's
+ *	SETTLE	{"state", "outcome", "version", "metrics", "baseline"}: the running run
+ *		`target` ends so, without its steps.  Virtual runs only: replay makes it
  * Answers (JSON): RUN, RETRY {"run"}; TRIGGER {"decision","outcome","run"}; ABORT
  * {"run","state"} or with all {"aborted": n}; PAUSE, RESUME {"paused"}; PROMOTE
  * {"model","version"}; a refusal is {"error"} with status 404, 409 or 422. */

@@ -9,6 +9,7 @@
  *	birth.c    what a run is born with            start.c    what START carries
  *	rows.c     effects: rows, events, operations  blob.c     long text in cells
  *	retry.c    an ended run begun again           key.c      keys of attempts
+ *	settle.c   virtual runs end as told
  *	run.c      the transition tables              codec.c    inputs in the journal */
 #ifndef FLOW_ENGINE_H
 #define FLOW_ENGINE_H
@@ -88,10 +89,15 @@ void attempt_ops(struct world *, struct run *, uint32_t step);	/* after a restar
 /* report.c */
 void report_apply(struct world *, const struct report *);
 
+struct model_new;
+
 /* finish.c */
 void run_finish(struct world *, struct run *);	/* every step is terminal */
 void finish_waiting(struct world *);		/* promotes that others held back */
 void run_set_fact(struct world *, struct run *);
+/* Ends it so, whatever its steps did; `m` as far as known, the run's name otherwise. */
+void run_settle(struct world *, struct run *, enum run_state, enum run_outcome,
+    const struct model_new *m, struct str reason);
 
 /* models.c */
 struct model_new {
@@ -115,9 +121,13 @@ bool command_params(struct world *, const struct command *, struct value *ret);
 struct str map_text(struct world *, struct value map, const char *name);
 struct str map_json(struct world *, struct value map, const char *name);
 void command_no_pipeline(struct world *, const struct command *, struct str name);
+GString *answer_begin(const char *key, struct str value);
 void answer_ok(struct world *, const struct command *, GString *json);
 void answer_error(struct world *, const struct command *, int status, const char *fmt,
     ...) __attribute__((format(printf, 4, 5)));
+
+/* settle.c */
+void command_settle(struct world *, const struct command *);
 
 /* retry.c */
 uint64_t run_number(struct str name);	/* at the end of a run's name; 0: none */

@@ -218,6 +218,30 @@ static void finish_done(struct world *w, struct run *r)
 	}
 }
 
+void run_settle(struct world *w, struct run *r, enum run_state state,
+    enum run_outcome outcome, const struct model_new *given, struct str reason)
+{
+	static const enum run_event ends[RUN_STATE_MAX] = {
+		[RUN_COMPLETED] = RUN_EV_SUCCEED,
+		[RUN_ABORTED] = RUN_EV_ABORT,
+		[RUN_FAILED] = RUN_EV_FAIL,
+	};
+	struct model_new m = model_plain(w, r);
+
+	if (given->version.len)
+		m.version = given->version;
+	if (given->metrics.len)
+		m.metrics = given->metrics;
+	m.baseline = given->baseline;
+	run_touch(w, r)->ending = END_NONE;
+	run_reason(w, r, reason);
+	if (outcome == RUN_PROMOTED && m.model.len)
+		model_promote(w, &m);
+	run_end(w, r, ends[state], outcome);
+	if (outcome == RUN_REJECTED && registers(r))
+		model_register(w, &m);
+}
+
 void run_finish(struct world *w, struct run *r)
 {
 	bool started = r->c->state == RUN_RUNNING;
