@@ -123,8 +123,7 @@ void store_put_frame(struct store *s, enum journal_mode mode, char kind, struct 
 {
 	if (mode == JOURNAL_OFF)
 		return;
-	put_u8(s->buf.frames, (uint8_t)kind);
-	put_str(s->buf.frames, frame);
+	frame_put(s->buf.frames, kind, frame);
 }
 
 /* The newest position of a part is the one that counts. */
@@ -175,12 +174,11 @@ void store_put_seen(struct store *s, struct str source, const uint8_t h16[16],
 void store_put_ruleset(struct store *s, const uint8_t hash[32], struct str packed,
     int64_t wall_ms)
 {
-	struct put_ruleset *r = ARENA_NEW(s->buf.arena, struct put_ruleset);
+	struct put_ruleset *r = PUSH(&s->buf, rulesets);
 
 	memcpy(r->hash, hash, 32);
 	r->packed = arena_str(s->buf.arena, packed);
 	r->wall = wall_ms;
-	s->buf.ruleset = r;
 }
 
 void store_put_audit(struct store *s, int64_t wall_ms, uint64_t seq, struct str actor,

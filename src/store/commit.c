@@ -84,8 +84,9 @@ static int write_all(struct store *s, struct cells *c)
 	if ((rc = step_done(s->st[ST_BEGIN])) != SQLITE_OK ||
 	    (rc = journal_write(s)) != SQLITE_OK ||
 	    (rc = rows_write(s)) != SQLITE_OK ||
-	    (rc = rows_trim(s, last)) != SQLITE_OK ||
-	    (rc = state_write(s, c, last->id)) != SQLITE_OK)
+	    (rc = state_write(s, c, last->id)) != SQLITE_OK ||
+	    (rc = snap_write(s, c)) != SQLITE_OK ||
+	    (rc = rows_trim(s, last)) != SQLITE_OK)
 		return rc;
 	return step_done(s->st[ST_COMMIT]);
 }
@@ -138,6 +139,7 @@ enum store_result store_commit(struct store *s, struct cells *c, struct committe
 	if (rc != SQLITE_OK)
 		return failed(s, rc, journal_bytes, err);
 	state_written(s);
+	snap_written(s);
 	rows_written(s);
 	cells_clean(c);
 	if (s->buf.fx.outbox_n)

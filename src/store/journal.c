@@ -16,6 +16,7 @@ int journal_write(struct store *s)
 	size_t bound, n;
 	int rc;
 
+	s->block_bytes = 0;
 	if (!b->frames->len)
 		return SQLITE_OK;
 	bound = ZSTD_compressBound(b->frames->len);
@@ -29,6 +30,6 @@ int journal_write(struct store *s)
 	bind_blob(st, 5, s->scratch->data, n);
 	rc = step_done(st);
 	if (rc == SQLITE_OK)
-		s->journal_bytes += (int64_t)n;
+		s->journal_bytes += s->block_bytes = (int64_t)n;
 	return rc;
 }

@@ -106,7 +106,8 @@ bool store_pipelines(struct store *s, struct arena *a, struct str **ret, uint32_
 	uint32_t n = 0, cap = 0;
 	int rc;
 
-	sqlite3_prepare_v2(s->db, "SELECT text FROM pipeline ORDER BY hash", -1, &st,
+	sqlite3_prepare_v2(s->db, "SELECT text FROM pipeline WHERE dropped IS NULL"
+	    " ORDER BY hash", -1, &st,
 			   NULL);
 	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
 		v = arena_grow(a, v, n, &cap, sizeof(*v));

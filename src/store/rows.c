@@ -146,7 +146,9 @@ static int write_pipeline(struct store *s, const struct pipeline_row *r)
 	sqlite3_stmt *st = s->st[r->dropped ? ST_PIPELINE_DROP : ST_PIPELINE];
 
 	bind_blob(st, 1, r->hash, 32);
-	if (!r->dropped)
+	if (r->dropped)
+		sqlite3_bind_int64(st, 2, (int64_t)s->buf.turns[s->buf.turns_n - 1].id);
+	else
 		bind_text(st, 2, r->text);
 	return step_done(st);
 }
@@ -294,7 +296,7 @@ int rows_write(struct store *s)
 	EACH(b->quarantine, b->quarantine_n, write_quarantine);
 	EACH(b->audit, b->audit_n, write_audit);
 	EACH(b->metas, b->metas_n, write_meta);
-	EACH(b->ruleset, b->ruleset != NULL, write_ruleset);
+	EACH(b->rulesets, b->rulesets_n, write_ruleset);
 	return rc;
 }
 
@@ -325,6 +327,7 @@ static int trim_seen(struct store *s, int64_t tick)
 static int trim_journal(struct store *s, int64_t wall)
 {
 	sqlite3_stmt *st = s->st[ST_JOURNAL_TRIM];
+	int64_t cut = 0;
 	int rc;
 
 	sqlite3_bind_int64(st, 1, wall - s->opt.keep_ms);
@@ -332,10 +335,14 @@ static int trim_journal(struct store *s, int64_t wall)
 	rc = sqlite3_step(st);
 	if (rc == SQLITE_ROW) {
 		s->journal_bytes -= sqlite3_column_int64(st, 0);
+		cut = sqlite3_column_int64(st, 1);
 		rc = sqlite3_step(st);
 	}
 	sqlite3_reset(st);
-	if (rc != SQLITE_DONE)
+	if (rc != SQLITE_DONE || (rc = cut ? snap_cut(s, cut) : SQLITE_OK) != SQLITE_OK ||
+	    (rc = snap_trim(s)) != SQLITE_OK)
+		return rc;
+	if (s->buf.rulesets_n && (rc = step_done(s->st[ST_RULESET_TRIM])) != SQLITE_OK)
 		return rc;
 	/* headers of turns that no journal row speaks of any more */
 	sqlite3_bind_int64(s->st[ST_TURN_TRIM], 1, TRIM_ROWS + s->buf.turns_n);

@@ -1,4 +1,4 @@
-/* The schema: version 1.
+/* The schema: version 2.
  *
  * run, step, attempt, model and decision are projections for readers and are never
  * read back by the daemon; its state is in state_base and state_delta.  The CHECKs
@@ -26,12 +26,17 @@ static const char schema_sql[] =
     "CREATE TABLE state_snap(snap INTEGER NOT NULL, shard INTEGER NOT NULL, turn INTEGER "
     "NOT NULL,"
     " blob BLOB NOT NULL, PRIMARY KEY(snap, shard, turn));"
+    "CREATE TABLE snap(id INTEGER PRIMARY KEY, last INTEGER NOT NULL, wall INTEGER NOT "
+    "NULL,"
+    " tick INTEGER NOT NULL, ruleset BLOB NOT NULL, pieces INTEGER NOT NULL);"
     "CREATE TABLE seen(h16 BLOB PRIMARY KEY, source INTEGER NOT NULL, tick INTEGER NOT "
     "NULL,"
     " seq INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE INDEX seen_age ON seen(source, tick);"
     "CREATE TABLE rule(id INTEGER PRIMARY KEY, uid TEXT NOT NULL, name TEXT NOT NULL);"
-    "CREATE TABLE pipeline(hash BLOB PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE pipeline(hash BLOB PRIMARY KEY, text TEXT NOT NULL, dropped "
+    "INTEGER)"
+    " WITHOUT ROWID;"
     "CREATE TABLE ruleset(hash BLOB PRIMARY KEY, wall INTEGER NOT NULL, text BLOB NOT "
     "NULL)"
     " WITHOUT ROWID;"
@@ -143,6 +148,12 @@ bool schema_open(sqlite3 *db, bool *fresh, struct err *err)
 			       " knows schema %d, cells %d: use a newer retraind, or the "
 			       "copy made before the"
 			       " migration",
+			       version, cells, STORE_SCHEMA, CELLS_CODEC);
+	if (version < STORE_SCHEMA || cells < CELLS_CODEC)
+		return err_set(err, ERR_USAGE,
+			       "the database has schema %d, cells %d, of before the"
+			       " first release; this program knows schema %d, cells %d"
+			       " only: start with a new state directory",
 			       version, cells, STORE_SCHEMA, CELLS_CODEC);
 	return true;
 }

@@ -6,7 +6,7 @@
 
 #include "base/err.h"
 
-#define STORE_SCHEMA 1
+#define STORE_SCHEMA 2
 #define STORE_APPLICATION_ID 0x52545244	/* "RTRD" */
 
 /* Creates the tables, or checks their version; *fresh tells which.  ERR_USAGE: the

@@ -19,8 +19,25 @@ static const char *const sql[ST_MAX] = {
 			 " WHERE source=?1 AND tick<?2 ORDER BY tick LIMIT ?3)",
 	[ST_RULE] = "INSERT INTO rule VALUES(?1,?2,?3)"
 		    " ON CONFLICT DO UPDATE SET uid=excluded.uid, name=excluded.name",
-	[ST_PIPELINE] = "INSERT INTO pipeline VALUES(?1,?2) ON CONFLICT DO NOTHING",
-	[ST_PIPELINE_DROP] = "DELETE FROM pipeline WHERE hash=?1",
+	[ST_PIPELINE] = "INSERT INTO pipeline VALUES(?1,?2,NULL)"
+			" ON CONFLICT DO UPDATE SET dropped=NULL",
+	/* Snapshots from before that turn may have runs of it. */
+	[ST_PIPELINE_DROP] = "UPDATE pipeline SET dropped=?2 WHERE hash=?1",
+	[ST_PIPELINE_TRIM] = "DELETE FROM pipeline WHERE dropped<=coalesce("
+			     "(SELECT min(last) FROM snap),9223372036854775807)",
+	/* All but those in force since the oldest block or snapshot, and the last. */
+	[ST_RULESET_TRIM] =
+	    "DELETE FROM ruleset WHERE hash<>(SELECT value FROM meta WHERE"
+	    " name='ruleset') AND wall<(SELECT max(wall) FROM ruleset WHERE wall<="
+	    "min((SELECT wall FROM journal ORDER BY turn0 LIMIT 1),"
+	    "coalesce((SELECT min(wall) FROM snap),9223372036854775807)))",
+	[ST_SNAP] = "INSERT INTO snap VALUES(?1,?2,?3,?4,?5,?6)",
+	[ST_SNAP_PIECE] = "INSERT INTO state_snap VALUES(?1,?2,?3,?4)",
+	[ST_SNAP_CUT] = "DELETE FROM snap WHERE last<?1",
+	[ST_SNAP_TRIM] =
+	    "DELETE FROM state_snap WHERE (snap,shard,turn) IN (SELECT snap,shard,turn"
+	    " FROM state_snap WHERE snap<>?1 AND snap NOT IN (SELECT id FROM snap)"
+	    " ORDER BY snap LIMIT ?2) RETURNING length(blob)",
 	[ST_RULESET] = "INSERT INTO ruleset VALUES(?1,?2,?3)"
 		       " ON CONFLICT DO UPDATE SET wall=excluded.wall",
 	[ST_DUE] = "INSERT INTO due VALUES(?1,?2,?3,?4)"
@@ -71,7 +88,7 @@ static const char *const sql[ST_MAX] = {
 	[ST_SOURCE] = "INSERT INTO source VALUES(?1,?2) ON CONFLICT DO NOTHING",
 	[ST_JOURNAL_TRIM] =
 	    "DELETE FROM journal WHERE turn0=(SELECT min(turn0) FROM journal)"
-	    " AND (wall<?1 OR ?2) RETURNING length(zblob)",
+	    " AND (wall<?1 OR ?2) RETURNING length(zblob),turn1",
 	/* The inner limit: only the oldest rows are looked at. */
 	[ST_TURN_TRIM] = "DELETE FROM turn WHERE id IN (SELECT id FROM turn"
 			 " WHERE id<(SELECT min(turn0) FROM journal)"

@@ -243,7 +243,9 @@ static void read_marks(struct store *s)
 	sqlite3_finalize(st);
 	s->outbox_last = (uint64_t)number(s, "SELECT coalesce(max(id),0) FROM outbox");
 	s->journal_bytes =
-	    number(s, "SELECT coalesce(sum(length(zblob)),0) FROM journal");
+	    number(s, "SELECT coalesce(sum(length(zblob)),0) FROM journal") +
+	    number(s, "SELECT coalesce(sum(length(blob)),0) FROM state_snap");
+	snap_open(s);
 	s->page_size = (int)number(s, "PRAGMA page_size");
 	sqlite3_prepare_v2(s->db, "SELECT id,name FROM source", -1, &st, NULL);
 	while (next_row(s, st, "sources"))
@@ -278,6 +280,7 @@ struct store *store_open(const char *dir, const struct store_options *opt,
 	s->rolled = g_array_new(FALSE, TRUE, sizeof(uint64_t));
 	s->seen_counts = g_array_new(FALSE, TRUE, sizeof(struct seen_count));
 	s->scratch = g_byte_array_new();
+	s->packed = g_byte_array_new();
 	buffer_init(s);
 	if (g_mkdir_with_parents(dir, 0700) < 0)
 		err_set(err, errno == ENOSPC ? ERR_FULL : ERR_IO,
@@ -312,6 +315,7 @@ void store_close(struct store *s)
 	g_array_free(s->rolled, TRUE);
 	g_array_free(s->seen_counts, TRUE);
 	g_byte_array_free(s->scratch, TRUE);
+	g_byte_array_free(s->packed, TRUE);
 	g_free(s->dir);
 	g_free(s->path);
 	g_free(s);

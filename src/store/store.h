@@ -14,6 +14,7 @@
 #define STORE_STORE_H
 
 #include "base/err.h"
+#include "event/frame.h"
 #include "flow/world.h"
 
 struct loop;
@@ -44,7 +45,6 @@ struct store_meta {
 	int64_t		 last_wall_ms, last_tick_ms;
 };
 enum store_result { STORE_DONE = 1, STORE_FULL, STORE_BROKEN };
-enum journal_mode { JOURNAL_FULL = 1, JOURNAL_REF, JOURNAL_OFF };
 
 /* `dir`: the state directory (created 0700): lock, retraind.db, reserve, runs/.  Takes
  * the OFD lock (retried 10 s), refuses NFS SMB 9p virtiofs FUSE without force, checks
@@ -81,6 +81,8 @@ void store_put_ruleset(struct store *, const uint8_t hash[32], struct str packed
 /* Audit of a person's mutation; `answer` is what a repeat of the same key gets. */
 void store_put_audit(struct store *, int64_t wall_ms, uint64_t seq, struct str actor,
     struct str verb, struct str target, struct str detail, struct str answer);
+/* The next commit begins a state snapshot, though none is due (snap.c). */
+void store_ask_snapshot(struct store *);
 /* In the committed table or in the open commit: the seq of the first. */
 bool store_has_seen(struct store *, struct str source, const uint8_t h16[16],
     uint64_t *ret_seq);

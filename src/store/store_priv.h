@@ -23,7 +23,8 @@ enum stmt_id {
 	ST_PIPELINE_DROP, ST_RULESET, ST_DUE, ST_DECISION, ST_RUN, ST_STEP, ST_ATTEMPT,
 	ST_MODEL, ST_OUTBOX, ST_OUTBOX_GET, ST_OUTBOX_TRIM, ST_QUARANTINE, ST_AUDIT,
 	ST_AUDIT_GET, ST_SOURCE, ST_JOURNAL_TRIM, ST_TURN_TRIM, ST_DECISION_TRIM,
-	ST_QUARANTINE_TRIM, ST_META, ST_MAX,
+	ST_QUARANTINE_TRIM, ST_META, ST_SNAP, ST_SNAP_PIECE, ST_SNAP_CUT, ST_SNAP_TRIM,
+	ST_PIPELINE_TRIM, ST_RULESET_TRIM, ST_MAX,
 };
 struct put_pos { uint32_t source; struct str part, position; };
 struct put_seen { uint32_t source; uint8_t h16[16]; int64_t tick; uint64_t seq; };
@@ -42,12 +43,12 @@ struct buffer {			/* the open commit; all in `arena` */
 	struct put_pos	*pos;
 	struct put_seen	*seen;
 	struct put_quarantine *quarantine;
-	struct put_ruleset *ruleset;
+	struct put_ruleset *rulesets;	/* the last one is in force */
 	struct put_audit *audit;
 	struct put_meta	*metas;
 	uint32_t	 turns_n, turns_cap, pos_n, pos_cap, seen_n, seen_cap;
 	uint32_t	 quarantine_n, quarantine_cap, audit_n, audit_cap;
-	uint32_t	 metas_n, metas_cap;
+	uint32_t	 metas_n, metas_cap, rulesets_n, rulesets_cap;
 	GByteArray	*frames;	/* the journal's, uncompressed */
 	GHashTable	*seen_set;	/* h16 -> struct put_seen * (into the arena) */
 };
@@ -62,6 +63,14 @@ struct roll {
 	uint32_t	 rolled;	/* of them, from the old next on */
 	unsigned	 gone;		/* deltas dropped */
 	struct delta_ref added;		/* turn 0: none */
+};
+struct snap {			/* snap.c; 0 and false: no round is open, none is known */
+	uint64_t	 id;		/* turn in which the open round began */
+	uint32_t	 next;		/* shard to be written next */
+	uint32_t	 pieces;	/* rows written */
+	bool		 any, asked;	/* there is one; another is asked for */
+	int64_t		 last_wall;	/* of the newest one */
+	int64_t		 since;		/* bytes of journal after it */
 };
 struct store {
 	char		*dir, *path;
@@ -81,9 +90,12 @@ struct store {
 	struct roll	 roll, staged;	/* staged becomes roll when the commit is done */
 	GArray		*deltas;	/* struct delta_ref, in turn order */
 	GArray		*rolled;	/* uint64_t by shard: turn of its rewriting */
-	GByteArray	*scratch;
+	GByteArray	*scratch, *packed;
 	/* journal retention */
-	int64_t		 journal_bytes;
+	int64_t		 journal_bytes;	/* with the snapshots */
+	int64_t		 block_bytes;	/* of the open commit, compressed */
+	bool		 snap_rest;	/* rows of removed snapshots may be left */
+	struct snap	 snap, snap_staged;	/* staged becomes snap, as roll does */
 	/* space */
 	bool		 low;
 	int64_t		 low_tick;
@@ -113,6 +125,12 @@ int rows_trim(struct store *, const struct turn_head *last);
 void rows_written(struct store *);	/* the commit is done */
 /* journal.c */
 int journal_write(struct store *);
+/* snap.c: after state_write() */
+int snap_write(struct store *, struct cells *);
+void snap_written(struct store *);	/* the commit is done */
+int snap_cut(struct store *, int64_t turn1);
+int snap_trim(struct store *);
+void snap_open(struct store *);
 /* checkpoint.c */
 void checkpoint_init(struct store *);
 void checkpoint_after_commit(struct store *);

@@ -418,6 +418,12 @@ static void a_newer_schema_is_refused_by_both_versions(void **state)
 	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
 	(void)sqlite3_exec(db, "PRAGMA user_version=1", NULL, NULL, NULL);
 	sqlite3_close(db);
+	assert_null(store_open(f->dir, &options, &err));
+	assert_int_equal(err.code, ERR_USAGE);
+	assert_non_null(strstr(err.msg, "schema 1"));
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	(void)sqlite3_exec(db, "PRAGMA user_version=2", NULL, NULL, NULL);
+	sqlite3_close(db);
 	g_free(path);
 	open_it(f);
 }

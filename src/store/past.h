@@ -1,0 +1,61 @@
+/* The recorded past, for other programs and threads: state snapshots, journal blocks,
+ * the rule sets they speak of, and the decisions that were stored.
+ *
+ * A read-only connection; every call is a read transaction of its own, so that no
+ * reader holds up checkpoints.  What is read may be trimmed between two calls: that is
+ * told as ERR_NOT_FOUND, never by missing rows.
+ *
+ * What can be replayed: from the first snapshot on, and from there every block, up to
+ * the last commit. */
+#ifndef STORE_PAST_H
+#define STORE_PAST_H
+
+#include "base/arena.h"
+#include "base/cells.h"
+#include "replay/journal.h"
+
+struct past;
+
+struct past_span {		/* of journal blocks that a snapshot leads on to */
+	bool		 any;
+	uint64_t	 turn0, turn1;	/* state after turn0 is known; last turn */
+	int64_t		 from_ms, to_ms;	/* their wall clocks */
+	uint32_t	 snapshots;
+};
+struct past_snap {
+	uint64_t	 id, turn;	/* the state after that turn */
+	int64_t		 wall_ms, tick_ms;
+	uint8_t		 ruleset[32];
+	uint32_t	 pieces;
+};
+struct past_block {		/* in the arena */
+	uint64_t	 turn0, turn1;
+	int64_t		 wall_ms;
+	struct journal_turn *turns;
+	uint32_t	 turns_n;
+	struct str	 frames;
+};
+/* `path`: of the database file.  ERR_USAGE: another schema or cell codec. */
+struct past *past_open(const char *path, struct err *);
+void past_close(struct past *);
+bool past_span(struct past *, struct past_span *, struct err *);
+/* The last snapshot whose turn is at or before `turn`, and (ms other than INT64_MAX)
+ * whose wall is at or before `ms`.  ERR_NOT_FOUND: none. */
+bool past_snap(struct past *, uint64_t turn, int64_t ms, struct past_snap *,
+    struct err *);
+/* The turn that decided the input with this seq; ERR_NOT_FOUND: not in the journal. */
+bool past_turn_of(struct past *, uint64_t seq, uint64_t *ret_turn, struct err *);
+bool past_load(struct past *, const struct past_snap *, struct cells *, struct err *);
+/* The first block that begins after `turn`; *ret_any false: there is none. */
+bool past_block(struct past *, uint64_t turn, struct arena *, struct past_block *,
+    bool *ret_any, struct err *);
+/* Packed; ERR_NOT_FOUND. */
+bool past_ruleset(struct past *, const uint8_t hash[32], struct arena *,
+    struct str *ret, struct err *);
+/* Texts of all pipelines that a run of a kept snapshot, or of now, may name. */
+bool past_pipelines(struct past *, struct arena *, struct str **ret, uint32_t *ret_n,
+    struct err *);
+/* The first stored decision with id >= `from`; *ret_any false: there is none. */
+bool past_decision(struct past *, uint64_t from, struct arena *, struct decision_row *,
+    bool *ret_any, struct err *);
+#endif
