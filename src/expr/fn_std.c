@@ -16,6 +16,21 @@ static struct value refuse_text(struct machine *m, const char *fn, struct value 
 	    (int)MIN(text.len, 60), text.s, wanted);
 }
 
+/* Of a host that can be looped over; it is walked, because hosts keep no count. */
+static struct value host_size(struct machine *m, struct value v)
+{
+	struct value key, member;
+	uint32_t it = 0;
+	int64_t n = 0;
+
+	if (!v.host->ops->next)
+		return (struct value){ .tag = VALUE_ABSENT };
+	for (; v.host->ops->next(v.host, &it, &key, &member, m->arena); n++)
+		if (!machine_charge(m, 1))
+			return value_fail_cost(LIMIT_COST);
+	return value_int(n);
+}
+
 static struct value size_of(struct machine *m, struct value v)
 {
 	switch (v.tag) {
@@ -30,6 +45,8 @@ static struct value size_of(struct machine *m, struct value v)
 		return value_int(v.list->n);
 	case VALUE_MAP:
 		return value_int(v.map->n);
+	case VALUE_HOST:
+		return host_size(m, v);
 	default:
 		return (struct value){ .tag = VALUE_ABSENT };
 	}
@@ -237,7 +254,7 @@ static struct value call_template(struct machine *m, const struct value *arg, un
 }
 
 #define ANY TYPE_DYN
-#define SIZED (TYPE_STRING | TYPE_BYTES | TYPE_LIST | TYPE_MAP)
+#define SIZED (TYPE_STRING | TYPE_BYTES | TYPE_LIST | TYPE_MAP | TYPE_HOST)
 #define CONVERSION(name, type, from) \
 	{ #name, FN_GLOBAL, 0, type, 1, { from }, call_##name }
 

@@ -98,6 +98,24 @@ static struct value convert(struct world *w, const char *fn, const json_t *text)
 	return v;
 }
 
+static struct value variable(struct world *, const json_t *);
+
+/* A host's members, which may be hosts. */
+static struct value members(struct world *w, json_t *j)
+{
+	uint32_t n = 0, all = (uint32_t)json_object_size(j);
+	struct value *k = ARENA_ARRAY(w->arena, struct value, all);
+	struct value *v = ARENA_ARRAY(w->arena, struct value, all);
+	const char *name;
+	json_t *member;
+
+	json_object_foreach(j, name, member) {
+		k[n] = value_str(arena_str(w->arena, str_of(name)));
+		v[n++] = variable(w, member);
+	}
+	return value_map_of(k, v, n, w->arena);
+}
+
 static struct value variable(struct world *w, const json_t *j)
 {
 	json_t *special = json_object_get(j, "$time");
@@ -111,8 +129,7 @@ static struct value variable(struct world *w, const json_t *j)
 	if (!special)
 		return json_value(w->arena, j, false);
 	h = ARENA_NEW(w->arena, struct map_host);
-	*h = (struct map_host){ .host.ops = &host_ops,
-		.map = json_value(w->arena, special, false) };
+	*h = (struct map_host){ .host.ops = &host_ops, .map = members(w, special) };
 	return value_host(&h->host);
 }
 
