@@ -76,9 +76,7 @@ struct key_cell {		/* CELL_KEY: one rule and key */
 struct signal_cell {		/* CELL_SIGNAL: one signal definition and key */
 	struct keyed_cell head;
 	uint32_t	 root;		/* the signal's own state */
-	uint16_t	 pad;
-	uint8_t		 window, exact;	/* of its spec: how to free it */
-	uint64_t	 spare;
+	uint32_t	 pad;
 	uint64_t	 cut_run;
 };
 struct last_cell {		/* CELL_LAST: one selector and key; see last.c */

@@ -295,7 +295,8 @@ static void add_sample(struct decide *d)
 
 	cs->fate[signal_sample(d, &now->v, now->clock)]++;
 	v = signal_read(&first->rule->signals[0].spec, d->cells,
-	    signal_root(d, now->v.k, 0), cs->ladder->what, now->clock);
+	    signal_root(d, now->v.k, 0), cs->ladder->what, now->clock,
+	    d->arena);
 	known = value_number(v, &value);
 	all = known != c->known || c->busy_n == cs->ladder->n;
 	for (uint32_t i = 0; all && i < cs->ladder->n; i++)

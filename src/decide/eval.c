@@ -22,10 +22,9 @@ static struct value sig_select(const struct host *h, struct str name, struct are
 {
 	const struct sig_host *s = (const struct sig_host *)(const void *)h;
 
-	(void)a;
 	if (!s->root)
 		return value_error(VALUE_NO_DATA, "no sample yet");
-	return signal_read(s->spec, s->d->cells, s->root, name, s->clock);
+	return signal_read(s->spec, s->d->cells, s->root, name, s->clock, a);
 }
 
 static const struct host_ops sig_ops = { .type_name = "signal", .select = sig_select };

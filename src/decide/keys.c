@@ -263,10 +263,8 @@ void keyed_drop(struct decide *d, struct keyed *k)
 	if (k->kind == CELL_SIGNAL) {
 		const struct signal_cell *s = cells_get(d->cells, k->cell);
 
-		struct signal_spec spec = { .window = s->window, .exact = s->exact };
-
 		if (s->root)
-			signal_free(&spec, d->cells, s->root);
+			signal_free(d->cells, s->root);
 	}
 	if (rule_of(k))
 		leave_rule(d, k);

@@ -59,9 +59,15 @@ static struct keyed *signal_make(struct decide *d, struct keyed *of, uint32_t i)
 	root = signal_new(spec, d->cells);
 	c = cells_touch(d->cells, k->cell);
 	c->root = root;
-	c->window = (uint8_t)spec->window;
-	c->exact = spec->exact;
 	return k;
+}
+
+/* A number, or a text: the signal says whether it takes that. */
+static bool sample_of(struct value v, struct sample *ret)
+{
+	if (v.tag == VALUE_STRING)
+		ret->text = value_as_str(v);
+	return v.tag == VALUE_STRING || value_number(v, &ret->x);
 }
 
 static enum signal_fate add_sample(struct decide *d, struct rule_state *rs, uint32_t i,
@@ -70,14 +76,14 @@ static enum signal_fate add_sample(struct decide *d, struct rule_state *rs, uint
 	const struct rule_signal *s = &rs->rule->signals[i];
 	struct keyed *k = signal_make(d, v->k, i);
 	const struct signal_cell *sc = cells_get(d->cells, k->cell);
-	double x = 1;
+	struct sample x = { .x = 1 };
 
 	if (k->seq == d->seq)		/* another rule added it */
 		return (enum signal_fate)k->fate;
 	k->seq = d->seq;
 	k->fate = SIGNAL_INVALID;
-	if (!s->value || value_number(ctx_eval(c, s->value), &x))
-		k->fate = (uint8_t)signal_add(&s->spec, d->cells, sc->root, v->t_ms, x,
+	if (!s->value || sample_of(ctx_eval(c, s->value), &x))
+		k->fate = (uint8_t)signal_add(&s->spec, d->cells, sc->root, v->t_ms, &x,
 		    v->mark);
 	return (enum signal_fate)k->fate;
 }

@@ -2,7 +2,7 @@
  * arrival.
  *
  *	root:   struct samples | chunk id | chunk id | ...
- *	chunk:  struct sample x CHUNK, the first and last of them partly used
+ *	chunk:  struct stored x CHUNK, the first and last of them partly used
  *
  * The samples are one sequence, cut into chunk cells: sample i of the window is
  * number head + i of it.  New ones come at the end; a late one shifts the few that
@@ -21,7 +21,7 @@
 #define CHUNKS_MAX ((CELL_MAX - sizeof(struct samples)) / sizeof(uint32_t))
 #define MAX_SAMPLES 10000u
 
-struct sample {
+struct stored {
 	int64_t	 t;
 	double	 v;
 };
@@ -38,19 +38,19 @@ static uint32_t *ids(const struct samples *s)
 	return (uint32_t *)(uintptr_t)(s + 1);
 }
 
-static const struct sample *at(
+static const struct stored *at(
     const struct cells *cells, const struct samples *s, uint32_t i)
 {
 	uint32_t k = s->front + i;
-	const struct sample *v = cells_get(cells, ids(s)[k / CHUNK]);
+	const struct stored *v = cells_get(cells, ids(s)[k / CHUNK]);
 
 	return &v[k % CHUNK];
 }
 
-static void put(struct cells *cells, const struct samples *s, uint32_t i, struct sample x)
+static void put(struct cells *cells, const struct samples *s, uint32_t i, struct stored x)
 {
 	uint32_t k = s->front + i;
-	struct sample *v = cells_touch(cells, ids(s)[k / CHUNK]);
+	struct stored *v = cells_touch(cells, ids(s)[k / CHUNK]);
 
 	v[k % CHUNK] = x;
 }
@@ -81,16 +81,16 @@ static bool reserve(struct cells *cells, uint32_t root)
 	if (k / CHUNK == s->chunks) {
 		if (s->chunks == CHUNKS_MAX)
 			return false;
-		id = cells_add(cells, CELL_CHUNK, CHUNK_FIRST * sizeof(struct sample));
+		id = cells_add(cells, CELL_CHUNK, CHUNK_FIRST * sizeof(struct stored));
 		s = cells_resize(cells, root,
 		    (uint32_t)(sizeof *s + (s->chunks + 1) * sizeof(uint32_t)));
 		ids(s)[s->chunks++] = id;
 	}
 	id = ids(s)[k / CHUNK];
-	have = cells_bytes(cells, id) / (uint32_t)sizeof(struct sample);
+	have = cells_bytes(cells, id) / (uint32_t)sizeof(struct stored);
 	if (k % CHUNK >= have)
 		cells_resize(
-		    cells, id, MIN(2 * have, CHUNK) * (uint32_t)sizeof(struct sample));
+		    cells, id, MIN(2 * have, CHUNK) * (uint32_t)sizeof(struct stored));
 	return true;
 }
 
@@ -158,7 +158,7 @@ enum signal_fate samples_add(const struct signal_spec *spec, struct cells *cells
 	i = s->n++;
 	for (; by_time(spec) && i > 0 && at(cells, s, i - 1)->t > t; i--)
 		put(cells, s, i, *at(cells, s, i - 1));
-	put(cells, s, i, (struct sample){t, v});
+	put(cells, s, i, (struct stored){t, v});
 	if (t >= s->head.greatest) {
 		s->head.greatest = t;
 		s->head.last = v;
@@ -187,10 +187,10 @@ void samples_totals(const struct signal_spec *spec, const struct cells *cells,
 {
 	const struct samples *s = cells_get(cells, root);
 	int64_t t = later(later(s->head.greatest, s->head.clock), clock);
-	const struct sample *p = NULL;
+	const struct stored *p = NULL;
 
 	for (uint32_t i = expired(spec, cells, s, clock); i < s->n; i++, p++) {
-		struct sample x;
+		struct stored x;
 
 		if (!p || (s->front + i) % CHUNK == 0)
 			p = at(cells, s, i);

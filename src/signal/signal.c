@@ -2,7 +2,7 @@
  *
  *	over, sliding      panes.c      over, exact    samples.c
  *	tumbling           panes.c      last N         samples.c
- *	since a run        since.c
+ *	since a run        since.c       by sub-key     map.c, of any of these
  *
  * Every kind of window answers with the same `struct totals`; aggregates, min_count
  * and age are decided here.  A value that cannot be told is NO_DATA, never 0.
@@ -36,33 +36,49 @@ static bool keeps_samples(const struct signal_spec *spec)
 	    (spec->window == WINDOW_SLIDING && spec->exact);
 }
 
-uint32_t signal_new(const struct signal_spec *spec, struct cells *cells)
+/* Detectors and tests come in here: by spec->kind. */
+uint32_t state_new(const struct signal_spec *spec, struct cells *cells)
 {
 	if (spec->window == WINDOW_SINCE)
 		return since_new(cells);
 	return keeps_samples(spec) ? samples_new(cells) : panes_new(spec, cells);
 }
 
-void signal_free(const struct signal_spec *spec, struct cells *cells, uint32_t root)
+uint32_t signal_new(const struct signal_spec *spec, struct cells *cells)
 {
-	if (keeps_samples(spec))
+	return spec->by ? map_new(cells) : state_new(spec, cells);
+}
+
+void signal_free(struct cells *cells, uint32_t root)
+{
+	switch (cells_kind(cells, root)) {
+	case CELL_SAMPLES:
 		samples_free(cells, root);
+		break;
+	case CELL_MAP:
+		map_free(cells, root);
+		break;
+	default:
+		break;
+	}
 	cells_drop(cells, root);
 }
 
 enum signal_fate signal_add(const struct signal_spec *spec, struct cells *cells,
-    uint32_t root, int64_t t_ms, double v, int64_t watermark)
+    uint32_t root, int64_t t_ms, const struct sample *s, int64_t watermark)
 {
-	if (!isfinite(v) || t_ms < -TIME_BOUND || t_ms > TIME_BOUND)
+	if (t_ms < -TIME_BOUND || t_ms > TIME_BOUND)
+		return SIGNAL_INVALID;
+	if (s->text.p || s->counts || !isfinite(s->x))
 		return SIGNAL_INVALID;
 	if (spec->window == WINDOW_SINCE)
-		return since_add(cells, root, t_ms, v);
+		return since_add(cells, root, t_ms, s->x);
 	if (keeps_samples(spec))
-		return samples_add(spec, cells, root, t_ms, v);
-	return panes_add(spec, cells, root, t_ms, v, watermark);
+		return samples_add(spec, cells, root, t_ms, s->x);
+	return panes_add(spec, cells, root, t_ms, s->x, watermark);
 }
 
-void signal_advance(const struct signal_spec *spec, struct cells *cells, uint32_t root,
+static void advance(const struct signal_spec *spec, struct cells *cells, uint32_t root,
     int64_t clock_ms)
 {
 	if (spec->window == WINDOW_SINCE)
@@ -71,6 +87,43 @@ void signal_advance(const struct signal_spec *spec, struct cells *cells, uint32_
 		samples_advance(spec, cells, root, clock_ms);
 	else
 		panes_advance(spec, cells, root, clock_ms);
+}
+
+void signal_advance(const struct signal_spec *spec, struct cells *cells, uint32_t root,
+    int64_t clock_ms)
+{
+	uint32_t state;
+
+	if (!spec->by)
+		advance(spec, cells, root, clock_ms);
+	for (uint32_t i = 0; spec->by && (state = map_state(cells, root, i)); i++)
+		advance(spec, cells, state, clock_ms);
+}
+
+void signal_cut(const struct signal_spec *spec, struct cells *cells, uint32_t root,
+    uint64_t run)
+{
+	uint32_t state;
+
+	if (spec->kind != SIGNAL_WINDOW || spec->window != WINDOW_SINCE)
+		return;
+	if (!spec->by)
+		since_cut(cells, root, run);
+	for (uint32_t i = 0; spec->by && (state = map_state(cells, root, i)); i++)
+		since_cut(cells, state, run);
+}
+
+void signal_settle(const struct signal_spec *spec, struct cells *cells, uint32_t root,
+    uint64_t run, bool merge_back)
+{
+	uint32_t state;
+
+	if (spec->kind != SIGNAL_WINDOW || spec->window != WINDOW_SINCE)
+		return;
+	if (!spec->by)
+		since_settle(cells, root, run, merge_back);
+	for (uint32_t i = 0; spec->by && (state = map_state(cells, root, i)); i++)
+		since_settle(cells, state, run, merge_back);
 }
 
 static struct totals totals(const struct signal_spec *spec, const struct cells *cells,
@@ -105,11 +158,12 @@ static struct value age(const struct cells *cells, uint32_t root, int64_t clock_
 }
 
 struct value signal_read(const struct signal_spec *spec, const struct cells *cells,
-    uint32_t root, struct str what, int64_t clock_ms)
+    uint32_t root, struct str what, int64_t clock_ms, struct arena *arena)
 {
 	uint32_t bit = signal_aggregate_bit(what);
 	struct totals t;
 
+	(void)arena;
 	if (bit == 0)
 		return (struct value){.tag = VALUE_ABSENT};
 	if (bit == AGG_AGE)
@@ -139,6 +193,14 @@ uint64_t signal_count(const struct signal_spec *spec, const struct cells *cells,
 	return totals(spec, cells, root, clock_ms).n;
 }
 
+bool signal_has_data(const struct signal_spec *spec, const struct cells *cells,
+    uint32_t root, int64_t clock_ms)
+{
+	uint64_t n = signal_count(spec, cells, root, clock_ms);
+
+	return n > 0 && n >= spec->min_count;
+}
+
 /* Age changes all the time.  It is looked at again at round ages, some sixty to six
  * hundred per decade, so that an idle key costs little and "1h" is met exactly. */
 static int64_t next_age(const struct cells *cells, uint32_t root, int64_t clock_ms)
@@ -156,7 +218,7 @@ static int64_t next_age(const struct cells *cells, uint32_t root, int64_t clock_
 	return h->greatest + (old / steps[i] + 1) * steps[i];
 }
 
-int64_t signal_next_change(const struct signal_spec *spec, const struct cells *cells,
+static int64_t next_change(const struct signal_spec *spec, const struct cells *cells,
     uint32_t root, int64_t clock_ms)
 {
 	int64_t next = INT64_MAX;
@@ -167,6 +229,19 @@ int64_t signal_next_change(const struct signal_spec *spec, const struct cells *c
 		next = panes_next(spec, cells, root, clock_ms);
 	if (spec->aggregates & AGG_AGE)
 		next = MIN(next, next_age(cells, root, clock_ms));
+	return next;
+}
+
+int64_t signal_next_change(const struct signal_spec *spec, const struct cells *cells,
+    uint32_t root, int64_t clock_ms)
+{
+	int64_t next = INT64_MAX;
+	uint32_t state;
+
+	if (!spec->by)
+		return next_change(spec, cells, root, clock_ms);
+	for (uint32_t i = 0; (state = map_state(cells, root, i)); i++)
+		next = MIN(next, next_change(spec, cells, state, clock_ms));
 	return next;
 }
 
@@ -189,24 +264,41 @@ static void window_text(const struct signal_spec *spec, GString *s)
 	duration_print(spec->over_ms, s);
 }
 
-void signal_summary(const struct signal_spec *spec, const struct cells *cells,
-    uint32_t root, int64_t clock_ms, GString *json)
+static void window_member(const struct signal_spec *spec, GString *json)
 {
-	struct totals t = totals(spec, cells, root, clock_ms);
 	GString *window = g_string_new(NULL);
 
 	window_text(spec, window);
-	json_open(json, '{');
+	json_key(json, "window");
+	json_cstr(json, window->str);
+	g_string_free(window, true);
+}
+
+static void state_summary(const struct signal_spec *spec, const struct cells *cells,
+    uint32_t root, int64_t clock_ms, GString *json)
+{
+	struct totals t = totals(spec, cells, root, clock_ms);
+
 	json_key(json, "count");
 	json_i64(json, (int64_t)t.n);
 	json_key(json, "min_count");
 	json_i64(json, spec->min_count);
-	json_key(json, "window");
-	json_cstr(json, window->str);
+	window_member(spec, json);
 	json_key(json, "from");
 	json_time(json, t.from);
 	json_key(json, "to");
 	json_time(json, t.to);
+}
+
+void signal_summary(const struct signal_spec *spec, const struct cells *cells,
+    uint32_t root, int64_t clock_ms, GString *json)
+{
+	json_open(json, '{');
+	if (spec->by) {
+		map_summary(spec, cells, root, clock_ms, json);
+		window_member(spec, json);
+	} else {
+		state_summary(spec, cells, root, clock_ms, json);
+	}
 	json_close(json, '}');
-	g_string_free(window, true);
 }

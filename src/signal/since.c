@@ -102,13 +102,12 @@ static void remove_share(struct cells *cells, uint32_t root, uint32_t i)
 
 /* More unfinished runs than a cell holds shares cannot be (queues are bounded); the
  * oldest two would then be settled together. */
-void signal_cut(const struct signal_spec *spec, struct cells *cells, uint32_t root,
-    uint64_t run)
+void since_cut(struct cells *cells, uint32_t root, uint64_t run)
 {
 	struct since *s = cells_touch(cells, root);
 	uint32_t i;
 
-	if (spec->window != WINDOW_SINCE || s->v[0].n == 0)
+	if (s->v[0].n == 0)
 		return;
 	i = find(s, run);
 	if (i == s->n && s->n == SHARES_MAX) {
@@ -126,16 +125,12 @@ void signal_cut(const struct signal_spec *spec, struct cells *cells, uint32_t ro
 	s->v[0] = (struct share){.run = 0};
 }
 
-void signal_settle(const struct signal_spec *spec, struct cells *cells, uint32_t root,
-    uint64_t run, bool merge_back)
+void since_settle(struct cells *cells, uint32_t root, uint64_t run, bool merge_back)
 {
 	const struct since *seen = cells_get(cells, root);
 	struct since *s;
-	uint32_t i;
+	uint32_t i = find(seen, run);
 
-	if (spec->window != WINDOW_SINCE)
-		return;
-	i = find(seen, run);
 	if (i == seen->n)
 		return;
 	s = cells_touch(cells, root);

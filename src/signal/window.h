@@ -4,7 +4,8 @@
 
 #include "signal/signal.h"
 
-enum { CELL_PANES = 16, CELL_SAMPLES, CELL_CHUNK, CELL_SINCE };	/* kinds of cells */
+/* Kinds of cells; a root's says what hangs on it. */
+enum { CELL_PANES = 16, CELL_SAMPLES, CELL_CHUNK, CELL_SINCE, CELL_MAP, CELL_SUB };
 
 /* Every root cell begins so. */
 struct window_head {
@@ -55,4 +56,14 @@ int64_t samples_next(const struct signal_spec *, const struct cells *, uint32_t 
 uint32_t since_new(struct cells *);
 enum signal_fate since_add(struct cells *, uint32_t root, int64_t t, double v);
 void since_totals(const struct cells *, uint32_t root, struct totals *);
+
+/* A map of states by sub-key: map.c. */
+uint32_t state_new(const struct signal_spec *, struct cells *);	/* whatever `by` says */
+uint32_t map_new(struct cells *);
+uint32_t map_state(const struct cells *, uint32_t root, uint32_t i);	/* 0: no more */
+void map_free(struct cells *, uint32_t root);	/* what hangs on it, not the root */
+void map_summary(const struct signal_spec *, const struct cells *, uint32_t root,
+    int64_t clock_ms, GString *json);		/* members of an object */
+void since_cut(struct cells *, uint32_t root, uint64_t run);
+void since_settle(struct cells *, uint32_t root, uint64_t run, bool merge_back);
 #endif

@@ -17,12 +17,12 @@
 
 static const char *const aggregates[] = {"count", "sum", "avg", "min", "max", "last"};
 
-struct sample {
+struct point {
 	int64_t	 t;
 	double	 v;
 };
 struct stream {			/* what was taken, in order of arrival */
-	struct sample v[SAMPLES];
+	struct point v[SAMPLES];
 	unsigned n;
 	int64_t	 greatest;
 };
@@ -31,6 +31,18 @@ struct want {
 	double	 sum, min, max, last;
 	int64_t	 last_t;
 };
+
+static enum signal_fate add_at(const struct signal_spec *s, struct cells *c,
+    uint32_t root, int64_t t, double x, int64_t watermark)
+{
+	return signal_add(s, c, root, t, &(struct sample){.x = x}, watermark);
+}
+
+static struct value read_at(const struct signal_spec *s, const struct cells *c,
+    uint32_t root, struct str what, int64_t clock)
+{
+	return signal_read(s, c, root, what, clock, NULL);
+}
 
 static uint64_t rng;
 
@@ -42,7 +54,7 @@ static uint32_t next(void)
 	return (uint32_t)(rng >> 16);
 }
 
-static void want_take(struct want *w, struct sample x)
+static void want_take(struct want *w, struct point x)
 {
 	if (w->n == 0 || x.t >= w->last_t) {
 		w->last_t = x.t;
@@ -66,7 +78,7 @@ static void compare(const struct signal_spec *s, const struct cells *c, uint32_t
 
 	assert_int_equal(signal_count(s, c, root, clock), w->n);
 	for (unsigned i = 0; i < G_N_ELEMENTS(aggregates); i++) {
-		struct value v = signal_read(s, c, root, str_of(aggregates[i]), clock);
+		struct value v = read_at(s, c, root, str_of(aggregates[i]), clock);
 		double d;
 
 		if (w->n < s->min_count) {
@@ -157,7 +169,7 @@ static void sliding(struct signal_spec s, int64_t step, unsigned calm)
 	in.n = 0;
 	in.greatest = INT64_MIN;
 	for (unsigned i = 0; i < SAMPLES; i++) {
-		struct sample x = {0, a_value()};
+		struct point x = {0, a_value()};
 		int64_t p = s.over_ms < 60 ? 1 : s.over_ms / 60, end, seen;
 		struct want w;
 
@@ -167,13 +179,13 @@ static void sliding(struct signal_spec s, int64_t step, unsigned calm)
 		    (next() % 3 ? 0 : next() % (uint32_t)(s.over_ms + s.over_ms / 10));
 		end = s.exact ? x.t : (x.t - ((x.t % p) + p) % p) + p;
 		seen = MAX(in.greatest, clock);
-		if (signal_add(&s, c, root, x.t, x.v, INT64_MIN) == SIGNAL_LATE) {
+		if (add_at(&s, c, root, x.t, x.v, INT64_MIN) == SIGNAL_LATE) {
 			assert_true(end <= seen - s.over_ms);
 		} else {
 			in.v[in.n++] = x;
 			in.greatest = MAX(in.greatest, x.t);
 		}
-		signal_add(&s, c, other, x.t, 1, INT64_MIN);
+		add_at(&s, c, other, x.t, 1, INT64_MIN);
 		w = sliding_oracle(&s, &in, clock);
 		compare(&s, c, root, &w, clock);
 		if (next() % 8 == 0) {
@@ -196,8 +208,8 @@ static void sliding(struct signal_spec s, int64_t step, unsigned calm)
 		if (next() % 64 == 0)
 			c = reload(c, next() % 2);
 	}
-	signal_free(&s, c, root);
-	signal_free(&s, c, other);
+	signal_free(c, root);
+	signal_free(c, other);
 	assert_int_equal(cells_count(c), 0);
 	cells_free(c);
 }
@@ -241,9 +253,9 @@ static void exact_windows_are_capped(void **state)
 
 	(void)state;
 	for (int64_t t = 0; t < 3; t++)
-		assert_int_equal(signal_add(&s, c, root, t, 1, 0), SIGNAL_TAKEN);
-	assert_int_equal(signal_add(&s, c, root, 3, 1, 0), SIGNAL_FULL);
-	assert_int_equal(signal_add(&s, c, root, 1000, 1, 0), SIGNAL_TAKEN);
+		assert_int_equal(add_at(&s, c, root, t, 1, 0), SIGNAL_TAKEN);
+	assert_int_equal(add_at(&s, c, root, 3, 1, 0), SIGNAL_FULL);
+	assert_int_equal(add_at(&s, c, root, 1000, 1, 0), SIGNAL_TAKEN);
 	assert_int_equal(signal_count(&s, c, root, 0), 3);
 	cells_free(c);
 }
@@ -265,16 +277,16 @@ static void count_windows_match_the_oracle(void **state)
 			struct want w = {0};
 
 			v[i] = a_value();
-			signal_add(&s, c, root, next() % 1000, v[i], INT64_MAX);
+			add_at(&s, c, root, next() % 1000, v[i], INT64_MAX);
 			for (unsigned j = i + 1 > sizes[k] ? i + 1 - sizes[k] : 0; j <= i;
 			     j++)
-				want_take(&w, (struct sample){0, v[j]});
+				want_take(&w, (struct point){0, v[j]});
 			if (next() % 4 == 0)
 				compare(&s, c, root, &w, 0);
 			if (next() % 64 == 0)
 				c = reload(c, next() % 2);
 		}
-		signal_free(&s, c, root);
+		signal_free(c, root);
 		assert_int_equal(cells_count(c), 0);
 		cells_free(c);
 	}
@@ -320,7 +332,7 @@ static void tumbling_windows_match_the_oracle(void **state)
 	rng = 45;
 	in.greatest = INT64_MIN;
 	for (unsigned i = 0; i < SAMPLES; i++) {
-		struct sample x = {0, a_value()};
+		struct point x = {0, a_value()};
 		int64_t r, end;
 		struct want w;
 
@@ -329,10 +341,10 @@ static void tumbling_windows_match_the_oracle(void **state)
 		r = ((x.t + 300) % 1000 + 1000) % 1000;
 		end = x.t - r + 1000;
 		if (end <= watermark) {
-			assert_int_equal(signal_add(&s, c, root, x.t, x.v, watermark),
+			assert_int_equal(add_at(&s, c, root, x.t, x.v, watermark),
 			    SIGNAL_LATE);
 		} else {
-			assert_int_equal(signal_add(&s, c, root, x.t, x.v, watermark),
+			assert_int_equal(add_at(&s, c, root, x.t, x.v, watermark),
 			    SIGNAL_TAKEN);
 			in.v[in.n++] = x;
 			in.greatest = MAX(in.greatest, x.t);
@@ -357,17 +369,17 @@ static void open_windows_are_bounded(void **state)
 	int64_t t = 0;
 
 	(void)state;
-	while (signal_add(&s, c, root, t, 1, INT64_MIN) == SIGNAL_TAKEN)
+	while (add_at(&s, c, root, t, 1, INT64_MIN) == SIGNAL_TAKEN)
 		t += 10;
 	assert_in_range(t, 2000, 10000);
 	assert_in_range(cells_bytes(c, root), 1, CELL_MAX);
-	assert_int_equal(signal_add(&s, c, root, 5, 1, INT64_MIN), SIGNAL_TAKEN);
+	assert_int_equal(add_at(&s, c, root, 5, 1, INT64_MIN), SIGNAL_TAKEN);
 	assert_int_equal(
-	    signal_add(&s, c, root, INT64_C(1) << 50, 1, INT64_MIN), SIGNAL_FULL);
-	assert_int_equal(value_ms(signal_read(&s, c, root, STR("age"), t)), 10);
+	    add_at(&s, c, root, INT64_C(1) << 50, 1, INT64_MIN), SIGNAL_FULL);
+	assert_int_equal(value_ms(read_at(&s, c, root, STR("age"), t)), 10);
 	signal_advance(&s, c, root, t);
 	compare(&s, c, root, &(struct want){1, 1, 1, 1, 1, 0}, t);
-	assert_int_equal(signal_add(&s, c, root, t, 1, INT64_MIN), SIGNAL_TAKEN);
+	assert_int_equal(add_at(&s, c, root, t, 1, INT64_MIN), SIGNAL_TAKEN);
 	cells_free(c);
 }
 
@@ -379,15 +391,15 @@ static void since_counts_cuts_and_settles(void **state)
 	uint32_t root = signal_new(&s, c);
 
 	(void)state;
-	assert_true(value_is_no_data(signal_read(&s, c, root, STR("sum"), 0)));
-	signal_add(&s, c, root, 10, 5, INT64_MAX);
-	signal_add(&s, c, root, 20, 3, INT64_MAX);
+	assert_true(value_is_no_data(read_at(&s, c, root, STR("sum"), 0)));
+	add_at(&s, c, root, 10, 5, INT64_MAX);
+	add_at(&s, c, root, 20, 3, INT64_MAX);
 	compare(&s, c, root, &(struct want){2, 8, 3, 5, 3, 0}, 0);
 	signal_cut(&s, c, root, 71);
 	assert_int_equal(signal_count(&s, c, root, 0), 0);
-	signal_add(&s, c, root, 30, 100, INT64_MAX);
+	add_at(&s, c, root, 30, 100, INT64_MAX);
 	signal_cut(&s, c, root, 72);
-	signal_add(&s, c, root, 15, 1, INT64_MAX);
+	add_at(&s, c, root, 15, 1, INT64_MAX);
 	c = reload(c, true);
 	signal_settle(&s, c, root, 71, true);	/* failed: its share counts again */
 	compare(&s, c, root, &(struct want){3, 9, 1, 5, 3, 0}, 0);
@@ -395,7 +407,7 @@ static void since_counts_cuts_and_settles(void **state)
 	signal_settle(&s, c, root, 72, true);	/* a repeat does nothing */
 	compare(&s, c, root, &(struct want){3, 9, 1, 5, 3, 0}, 0);
 	assert_int_equal(signal_next_change(&s, c, root, 0), INT64_MAX);
-	signal_free(&s, c, root);
+	signal_free(c, root);
 	assert_int_equal(cells_count(c), 0);
 	cells_free(c);
 }
@@ -411,16 +423,16 @@ static void age_is_by_the_clock_and_outlives_the_window(void **state)
 	int64_t clock = 5000, hour = 3600000;
 
 	(void)state;
-	assert_true(value_is_no_data(signal_read(&s, c, root, STR("age"), 0)));
-	signal_add(&s, c, root, 5000, 1, INT64_MIN);
-	assert_int_equal(value_ms(signal_read(&s, c, root, STR("age"), 4000)), 0);
+	assert_true(value_is_no_data(read_at(&s, c, root, STR("age"), 0)));
+	add_at(&s, c, root, 5000, 1, INT64_MIN);
+	assert_int_equal(value_ms(read_at(&s, c, root, STR("age"), 4000)), 0);
 	assert_int_equal(
-	    value_ms(signal_read(&s, c, root, STR("age"), 9000000)), 8995000);
+	    value_ms(read_at(&s, c, root, STR("age"), 9000000)), 8995000);
 	assert_int_equal(signal_next_change(&s, c, root, clock), 6000);
 	while (clock < 5000 + hour)
 		clock = signal_next_change(&s, c, root, clock);
 	assert_int_equal(clock, 5000 + hour);
-	assert_int_equal(signal_read(&s, c, root, STR("median"), 0).tag, VALUE_ABSENT);
+	assert_int_equal(read_at(&s, c, root, STR("median"), 0).tag, VALUE_ABSENT);
 	cells_free(c);
 }
 
@@ -439,13 +451,13 @@ static void what_is_no_number_or_no_time_is_invalid(void **state)
 		struct cells *c = fresh();
 		uint32_t root = signal_new(&s, c);
 
-		assert_int_equal(signal_add(&s, c, root, 1, NAN, 0), SIGNAL_INVALID);
+		assert_int_equal(add_at(&s, c, root, 1, NAN, 0), SIGNAL_INVALID);
 		assert_int_equal(
-		    signal_add(&s, c, root, 1, -INFINITY, 0), SIGNAL_INVALID);
+		    add_at(&s, c, root, 1, -INFINITY, 0), SIGNAL_INVALID);
 		assert_int_equal(
-		    signal_add(&s, c, root, INT64_MIN, 1, 0), SIGNAL_INVALID);
+		    add_at(&s, c, root, INT64_MIN, 1, 0), SIGNAL_INVALID);
 		assert_int_equal(
-		    signal_add(&s, c, root, INT64_MAX, 1, 0), SIGNAL_INVALID);
+		    add_at(&s, c, root, INT64_MAX, 1, 0), SIGNAL_INVALID);
 		assert_int_equal(signal_count(&s, c, root, 0), 0);
 		cells_free(c);
 	}
@@ -461,14 +473,14 @@ static void a_new_aggregate_keeps_the_window(void **state)
 	uint32_t root = signal_new(&s, c);
 
 	(void)state;
-	signal_add(&s, c, root, 0, 4, INT64_MIN);
-	signal_add(&s, c, root, 150, 6, INT64_MIN);
+	add_at(&s, c, root, 0, 4, INT64_MIN);
+	add_at(&s, c, root, 150, 6, INT64_MIN);
 	s.aggregates |= AGG_MAX;
-	signal_add(&s, c, root, 200, 2, INT64_MIN);
-	assert_true(signal_read(&s, c, root, STR("avg"), 0).d == 4.0);
-	assert_true(value_is_no_data(signal_read(&s, c, root, STR("max"), 0)));
-	assert_true(value_is_no_data(signal_read(&s, c, root, STR("max"), 6199)));
-	assert_true(signal_read(&s, c, root, STR("max"), 6200).d == 2.0);
+	add_at(&s, c, root, 200, 2, INT64_MIN);
+	assert_true(read_at(&s, c, root, STR("avg"), 0).d == 4.0);
+	assert_true(value_is_no_data(read_at(&s, c, root, STR("max"), 0)));
+	assert_true(value_is_no_data(read_at(&s, c, root, STR("max"), 6199)));
+	assert_true(read_at(&s, c, root, STR("max"), 6200).d == 2.0);
 	cells_free(c);
 }
 
@@ -481,10 +493,10 @@ static void a_value_that_left_takes_its_rounding_with_it(void **state)
 	uint32_t root = signal_new(&s, c);
 
 	(void)state;
-	signal_add(&s, c, root, 0, 1e300, INT64_MIN);
-	signal_add(&s, c, root, 5000, 0.25, INT64_MIN);
-	signal_add(&s, c, root, 7000, 0.5, INT64_MIN);
-	assert_true(signal_read(&s, c, root, STR("sum"), 0).d == 0.75);
+	add_at(&s, c, root, 0, 1e300, INT64_MIN);
+	add_at(&s, c, root, 5000, 0.25, INT64_MIN);
+	add_at(&s, c, root, 7000, 0.5, INT64_MIN);
+	assert_true(read_at(&s, c, root, STR("sum"), 0).d == 0.75);
 	cells_free(c);
 }
 
@@ -501,9 +513,9 @@ static void a_key_is_small(void **state)
 
 	(void)state;
 	for (int64_t t = 0; t < 600000; t += 100) {
-		signal_add(&tumbling, c, a, t, 1, t);
+		add_at(&tumbling, c, a, t, 1, t);
 		signal_advance(&tumbling, c, a, t);
-		signal_add(&full, c, b, t, 1, t);
+		add_at(&full, c, b, t, 1, t);
 	}
 	assert_in_range(cells_bytes(c, a), 1, 100);
 	assert_in_range(cells_bytes(c, b), 1, 1640);
@@ -521,7 +533,7 @@ static void summary_tells_the_window(void **state)
 	GString *json = g_string_new(NULL);
 
 	(void)state;
-	signal_add(&s, c, root, 6 * 3600000, 1, INT64_MIN);
+	add_at(&s, c, root, 6 * 3600000, 1, INT64_MIN);
 	signal_summary(&s, c, root, 0, json);
 	assert_string_equal(json->str,
 	    "{\"count\":1,\"min_count\":30,\"window\":\"over 6h\","

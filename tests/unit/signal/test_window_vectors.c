@@ -16,6 +16,18 @@
 
 static json_t *file;
 
+static enum signal_fate add_at(const struct signal_spec *s, struct cells *c,
+    uint32_t root, int64_t t, double x, int64_t watermark)
+{
+	return signal_add(s, c, root, t, &(struct sample){.x = x}, watermark);
+}
+
+static struct value read_at(const struct signal_spec *s, const struct cells *c,
+    uint32_t root, struct str what, int64_t clock)
+{
+	return signal_read(s, c, root, what, clock, NULL);
+}
+
 static int64_t num(const json_t *o, const char *key)
 {
 	return json_integer_value(json_object_get(o, key));
@@ -24,7 +36,7 @@ static int64_t num(const json_t *o, const char *key)
 static double read_double(const struct signal_spec *s, const struct cells *c,
     uint32_t root, const char *what, int64_t clock)
 {
-	struct value v = signal_read(s, c, root, str_of(what), clock);
+	struct value v = read_at(s, c, root, str_of(what), clock);
 
 	if (v.tag == VALUE_INT)
 		return (double)v.i;
@@ -95,7 +107,7 @@ static void tumbling(const json_t *vector)
 
 	json_array_foreach(json_object_get(vector, "events"), i, e) {
 		int64_t t = num(e, "t"), before = watermark;
-		enum signal_fate fate = signal_add(&s, c, root, t,
+		enum signal_fate fate = add_at(&s, c, root, t,
 		    json_number_value(json_object_get(e, "v")), watermark);
 
 		if (fate == SIGNAL_LATE) {
@@ -108,7 +120,7 @@ static void tumbling(const json_t *vector)
 		watermark = greatest - s.lateness_ms;
 		k = close_windows(&s, c, root, before, watermark, fired, k, i);
 		if (k == 0)	/* nothing to read before the first one closes */
-			assert_true(value_is_no_data(signal_read(&s, c, root, STR("sum"),
+			assert_true(value_is_no_data(read_at(&s, c, root, STR("sum"),
 			    watermark)));
 	}
 	assert_int_equal(k, json_array_size(fired));
@@ -133,7 +145,7 @@ static void exact_sliding(const json_t *vector)
 	json_array_foreach(json_object_get(vector, "events"), i, e) {
 		const json_t *want = json_array_get(json_object_get(vector, "expect"), i);
 
-		assert_int_equal(signal_add(&s, c, root, num(e, "t"),
+		assert_int_equal(add_at(&s, c, root, num(e, "t"),
 		    json_number_value(json_object_get(e, "v")), INT64_MIN), SIGNAL_TAKEN);
 		expect_values(
 		    &s, c, root, json_object_get(want, "values"), num(want, "at"));
@@ -155,10 +167,10 @@ static void count(const json_t *vector)
 	size_t i;
 
 	json_array_foreach(json_object_get(vector, "values"), i, v) {
-		signal_add(&s, c, root, 1000, json_number_value(v), INT64_MIN);
+		add_at(&s, c, root, 1000, json_number_value(v), INT64_MIN);
 		if (i + 1 < n)
 			assert_true(
-			    value_is_no_data(signal_read(&s, c, root, STR("avg"), 0)));
+			    value_is_no_data(read_at(&s, c, root, STR("avg"), 0)));
 		if ((i + 1) % n == 0)
 			expect_values(&s, c, root, json_array_get(
 			    json_object_get(vector, "expect"), (i + 1) / n - 1), 0);
