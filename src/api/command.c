@@ -107,17 +107,35 @@ void on_resume(struct call *c)
 }
 
 /* All that the body holds is what the command takes. */
-void on_promote(struct call *c)
+static void with_body(struct call *c, struct command *cmd)
 {
-	struct command cmd = { .kind = COMMAND_PROMOTE, .target = str_of(c->vars[0]) };
 	char *params;
 
 	if (!call_body(c))
 		return;
 	params = json_dumps(c->body, JSON_COMPACT);
-	cmd.params = str_of(params);
-	send(c, &cmd);
+	cmd->params = str_of(params);
+	send(c, cmd);
 	free(params);
+}
+
+void on_promote(struct call *c)
+{
+	struct command cmd = { .kind = COMMAND_PROMOTE, .target = str_of(c->vars[0]) };
+
+	with_body(c, &cmd);
+}
+
+void on_silence(struct call *c)
+{
+	struct command cmd = { .kind = COMMAND_SILENCE };
+
+	with_body(c, &cmd);
+}
+
+void on_unsilence(struct call *c)
+{
+	with_target(c, COMMAND_UNSILENCE, c->vars[0], false);
 }
 
 /* The world has no memory of ended runs: their tables have. */

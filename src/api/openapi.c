@@ -7,7 +7,7 @@
 static const char *schema_type(char type)
 {
 	return type == 'b' ? "boolean" : type == 'i' ? "integer" :
-	    type == 'o' ? "object" : "string";
+	    type == 'o' ? "object" : type == 'l' ? "array" : "string";
 }
 
 static void put_schema(char type, GString *s)

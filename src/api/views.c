@@ -237,3 +237,15 @@ void on_sources(struct call *c)
 	json_close(s, ']');
 	call_take(c, 200, s);
 }
+
+void on_silences(struct call *c)
+{
+	struct turn *t = call_turn(c);
+	GString *s;
+
+	if (!t)
+		return;
+	s = g_string_new(NULL);
+	decide_silences_json(world_decide(turn_world(t)), s);
+	call_take(c, 200, s);
+}

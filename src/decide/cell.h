@@ -9,7 +9,8 @@
 #include "decide/machine.h"
 
 enum cell_kind { CELL_META = 32, CELL_RULE, CELL_KEY, CELL_SIGNAL, CELL_LAST, CELL_DEDUPE,
-	CELL_SELECTOR, CELL_SOURCE, CELL_SCHEDULE, CELL_FACT, CELL_CHUNK };
+	CELL_SELECTOR, CELL_SOURCE, CELL_SCHEDULE, CELL_FACT, CELL_CHUNK,
+	CELL_SILENCE = 47 };
 
 #define OWNER_BYTES 16
 #define KEY_BYTES_MAX 256	/* longer rule keys are refused, dedupe keys hashed */
@@ -30,6 +31,7 @@ struct meta_cell {		/* one */
 	uint32_t	 rule_id;	/* the last one given out */
 	uint32_t	 pad;
 	int64_t		 sweep_at;	/* tick of the next sweep; 0: none */
+	uint64_t	 silence;	/* the last number given out */
 };
 enum { REASONS = 24 };		/* >= SUPP_MAX + 1: the last is for errors */
 struct rule_cell {		/* followed by uid and name */
@@ -64,14 +66,18 @@ struct key_cell {		/* CELL_KEY: one rule and key */
 	int64_t		 every_at;	/* tick; 0: no */
 	int64_t		 wake_at;	/* tick: evaluate again; INT64_MAX: no */
 	int64_t		 since_ms;	/* wall at which the state was entered */
-	int64_t		 release_at;	/* tick: end of what blocks; 0: unknown */
+	int64_t		 release_at;	/* end of what blocks, on the clock of `blocked`
+					 * (suppressor_on_wall()); 0: unknown */
 	uint64_t	 model;		/* hash64 of the model it read last */
 	uint64_t	 decision;	/* the last one */
 	uint8_t		 observed;	/* the last emission was only observed */
 	uint8_t		 blocked;	/* enum suppressor that stops what is owed */
 	uint8_t		 slot;		/* became free since concurrency blocked */
 	uint8_t		 result;	/* enum result of the last evaluation */
-	uint8_t		 pad[4];
+	uint32_t	 fails;		/* rejected or failed runs in a row */
+	int64_t		 breaker_until;	/* tick: open until then, half-open from then on;
+					 * 0: closed */
+	uint64_t	 probe;		/* the run that a half-open breaker let through */
 };
 struct signal_cell {		/* CELL_SIGNAL: one signal definition and key */
 	struct keyed_cell head;
@@ -92,6 +98,13 @@ struct dedupe_cell {		/* CELL_DEDUPE: one rule and dedupe key */
 	uint64_t	 decision;
 	uint8_t		 observed;
 	uint8_t		 pad[7];
+};
+struct silence_cell {		/* CELL_SILENCE; followed by author, reason, terms */
+	uint64_t	 id;
+	int64_t		 created_ms, until_ms;	/* wall */
+	uint16_t	 author_len, reason_len;
+	uint16_t	 terms_n;	/* each: its length in two bytes, its text */
+	uint16_t	 pad;
 };
 struct part_clock {
 	uint64_t	 part;		/* hash64 of its name */

@@ -28,7 +28,8 @@
 #include "decide/priv.h"
 
 enum due_class { DUE_KEY = 1, DUE_CLOCK, DUE_SWEEP, DUE_FLUSH, DUE_SCHEDULE,
-	DUE_BACK };
+	DUE_BACK,
+	DUE_OPENS = 16, DUE_SILENCE };
 
 struct decide *decide_new(struct cells *cells)
 {
@@ -42,10 +43,12 @@ struct decide *decide_new(struct cells *cells)
 	d->text = g_string_new(NULL);
 	d->climbing = g_ptr_array_new();
 	d->sweep.id = (uint64_t)DUE_SWEEP << 56;
+	d->silence.id = (uint64_t)DUE_SILENCE << 56;
 	d->cursor_max = INT64_MIN;
 	d->born_min = INT64_MAX;
 	use_init(d);
 	keys_init(d);
+	silence_init(d);
 	return d;
 }
 
@@ -56,6 +59,7 @@ void decide_free(struct decide *d)
 	climb_leave(d);
 	keys_fini(d);
 	use_fini(d);
+	silence_fini(d);
 	if (d->rules)
 		ruleset_unref(d->rules);
 	heap_fini(&d->tick);
@@ -154,6 +158,13 @@ static void begin_due(struct decide *d, uint64_t id)
 		break;
 	case DUE_BACK:
 		schedule_back(d);
+		break;
+	case DUE_OPENS:
+		if (rs && rs->opens.pos && rs->opens.at <= d->now_wall)
+			opens_due(d, rs);
+		break;
+	case DUE_SILENCE:
+		silence_due(d);
 		break;
 	}
 }

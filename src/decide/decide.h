@@ -25,6 +25,8 @@ enum suppressor { SUPP_NONE = 0, SUPP_DISABLED, SUPP_CALENDAR, SUPP_SILENCE, SUP
 	SUPP_COOLDOWN, SUPP_BACKOFF, SUPP_DISARMED, SUPP_BREAKER, SUPP_BUDGET,
 	SUPP_CONCURRENCY, SUPP_DEPTH, SUPP_SKIPPED, SUPP_EXPIRED, SUPP_COALESCE_FULL,
 	SUPP_MAX };
+/* Its end is on the wall clock; of all others on tick. */
+bool suppressor_on_wall(enum suppressor);
 enum outcome { OUTCOME_FIRED = 1, OUTCOME_SUPPRESSED, OUTCOME_OBSERVED, OUTCOME_ERROR };
 enum rule_fate { FATE_EVALUATED = 1, FATE_LATE, FATE_REFUSED_KEY, FATE_INVALID,
 	FATE_MAX };
@@ -104,6 +106,23 @@ bool decide_trigger(struct decide *, struct str rule, struct str key, struct val
     bool force, struct str actor, struct err *);
 /* A rule's own pause; true: as if mode were disabled. */
 bool decide_pause(struct decide *, struct str rule, bool paused, struct err *);
+
+/* Silences: what they match fires nothing until `until_ms` (wall).  Each term is
+ * FIELD=GLOB or FIELD!=GLOB, FIELD one of rule, bundle, key, model, pipeline, owner and
+ * label.NAME; a firing is silenced where all of them hold. */
+struct silence_order {
+	const struct str *terms;
+	uint32_t	 terms_n;
+	int64_t		 until_ms;
+	struct str	 author, reason;
+};
+/* False: ERR_USAGE what is wrong, ERR_LIMIT there are too many. */
+bool decide_silence(struct decide *, const struct silence_order *, uint64_t *ret_id,
+    struct err *);
+/* "s-12".  False: ERR_NOT_FOUND. */
+bool decide_silence_end(struct decide *, struct str id, struct err *);
+/* [{"id":"s-12","match":[..],"author":..,"reason":..,"created":..,"until":..}] */
+void decide_silences_json(const struct decide *, GString *out);
 
 /* What flow tells: rules that read the facts of (pipeline, key) or of model are
  * evaluated again by a tick deadline due now, never inside this call. */

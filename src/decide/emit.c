@@ -89,6 +89,8 @@ static void stopped(struct ctx *c, struct check *k, enum job_kind kind,
 		w->blocked = (uint8_t)k->by;
 		w->slot = 0;
 		w->release_at = k->end == INT64_MAX ? 0 : k->end;
+		if (w->release_at && suppressor_on_wall(k->by) && defers(c, k->by))
+			opens_by(c->d, c->rs, w->release_at);
 		machine_answer(c, defers(c, k->by) ? MACHINE_DEFERRED : MACHINE_DROPPED);
 	}
 	if (!again)
@@ -224,7 +226,8 @@ bool trigger_body(struct decide *d, struct job *j, struct emission *em)
 
 /* ---- the answer ---- */
 
-static void settle_fired(struct decide *d, const struct emission *em, struct ctx *c)
+static void settle_fired(struct decide *d, const struct emission *em, struct ctx *c,
+    uint64_t run)
 {
 	struct pending *p = &d->pending;
 	struct key_cell *w;
@@ -238,6 +241,8 @@ static void settle_fired(struct decide *d, const struct emission *em, struct ctx
 	w->observed = em->observe;
 	w->blocked = w->slot = 0;
 	w->release_at = 0;
+	if (!em->force)
+		breaker_fired(d, c->k, c->rule, run);
 }
 
 static void settle_stopped(struct ctx *c, enum suppressor by)
@@ -294,7 +299,7 @@ void decide_settle(struct decide *d, const struct emission *em, const struct ver
 		p->check.by = v->by;
 	}
 	if (o == OUTCOME_FIRED || o == OUTCOME_OBSERVED)
-		settle_fired(d, em, c);
+		settle_fired(d, em, c, v->run);
 	else if (o == OUTCOME_SUPPRESSED && p->kind != JOB_TRIGGER && is_signal(c))
 		settle_stopped(c, v->by);
 	else if (o == OUTCOME_ERROR && p->kind != JOB_TRIGGER)

@@ -189,6 +189,13 @@ static struct str model_of_pipeline(struct ctx *c)
 	return text_of(expr_eval(p, &e));
 }
 
+struct str ctx_model_name(struct ctx *c)
+{
+	if (c->model.len)
+		return c->model;
+	return c->rule->model ? ctx_model(c) : model_of_pipeline(c);
+}
+
 static struct value event_value(struct ctx *c)
 {
 	struct arena *a = c->d->arena;

@@ -9,9 +9,9 @@
  * Invariants
  *   (1) The index holds one entry per cell of these kinds and is never iterated where
  *       order could be seen.
- *   (2) A rule's key goes only when it is inactive, owes nothing, and no cooldown or
- *       backoff of it is running; what it shares goes with the last rule that has the
- *       key, or with its own ttl when no rule of the set uses the definition.
+ *   (2) A rule's key goes only when it is inactive, owes nothing, and no cooldown,
+ *       backoff or breaker of it is running; what it shares goes with the last rule that
+ *       has the key, or with its own ttl when no rule of the set uses the definition.
  *   (3) The next sweep is state: a restart sweeps at the same tick.
  */
 #include "decide/priv.h"
@@ -293,7 +293,7 @@ static bool key_is_idle(const struct decide *d, const struct keyed *k)
 
 	return c->m.state == MACHINE_INACTIVE &&
 	    machine_cooldown_left(&c->m, &cfg, d->now_tick) == 0 &&
-	    d->now_tick >= c->backoff_until;
+	    d->now_tick >= c->backoff_until && !breaker_live(d, k);
 }
 
 static bool any_has_key(const struct decide *d, const GPtrArray *rules, struct str key)

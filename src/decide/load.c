@@ -27,6 +27,9 @@ static void load_fixed(struct decide *d, uint32_t id)
 	case CELL_SOURCE:
 		g_array_append_val(d->sources, id);
 		break;
+	case CELL_SILENCE:
+		silence_load(d, id);
+		break;
 	default:
 		break;
 	}
@@ -72,6 +75,7 @@ bool use_load(struct decide *d, struct err *err)
 		if (c->counting)
 			heap_set(&d->tick, &rs->flush, c->minute_at);
 	}
+	silence_loaded(d);
 	m = cells_get(d->cells, d->meta);
 	if (m->sweep_at)
 		heap_set(&d->tick, &d->sweep, m->sweep_at);

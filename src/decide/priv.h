@@ -94,6 +94,7 @@ struct rule_state {
 	struct heap	 clock;		/* keyed.clock */
 	struct due	 clock_tick;	/* when tick alone moves the clock far enough */
 	struct due	 flush, sched;
+	struct due	 opens;		/* wall: the first end of what stops a key */
 	bool		 clock_stale;	/* clock_tick is to be computed again */
 	struct climbs	*climbs;	/* of its ladder; NULL: it is on none */
 	uint32_t	 member;	/* its index there */
@@ -180,6 +181,7 @@ struct value ctx_eval(struct ctx *, const struct prog *);
 enum result ctx_test(struct ctx *, const struct prog *);	/* NULL: true */
 struct value ctx_params(struct ctx *);			/* MAP or ERROR */
 struct str ctx_model(struct ctx *);			/* of the rule's own model: */
+struct str ctx_model_name(struct ctx *);		/* ... or of its pipeline's */
 void ctx_events_json(struct ctx *, GString *out);
 struct str value_key(struct value, struct arena *);	/* {NULL,0}: no key */
 
@@ -199,11 +201,36 @@ struct check {			/* what each suppressor said; by enum suppressor */
 	uint8_t		 asked[SUPP_MAX];
 	struct str	 numbers[SUPP_MAX];
 	enum suppressor	 by;		/* 0: nothing blocks */
-	int64_t		 end;		/* tick at which that ends; INT64_MAX: unknown */
+	int64_t		 end;		/* when that ends, by suppressor_on_wall();
+					 * INT64_MAX: unknown */
 	struct str	 dedupe;	/* the value of dedupe.key; p NULL: none */
 	bool		 dedupe_error;
 };
 void suppress_ask(struct ctx *, struct check *, bool force);
+/* What one suppressor says; true: it blocks. */
+bool suppress_say(struct check *, enum suppressor, bool blocked, struct str numbers,
+    int64_t end);
+struct str span_str(int64_t ms, struct arena *);	/* span_print() */
+/* breaker.c */
+bool breaker_ask(struct ctx *, struct check *, const struct key_cell *);
+void breaker_fired(struct decide *, struct keyed *, const struct rule *, uint64_t run);
+void breaker_ended(struct decide *, struct rule_state *, struct keyed *,
+    const struct run_end *);
+bool breaker_live(const struct decide *, const struct keyed *);
+/* silence.c */
+bool silence_ask(struct ctx *, struct check *);
+void silence_load(struct decide *, uint32_t cell);	/* in any order */
+void silence_loaded(struct decide *);
+void silence_due(struct decide *);
+void silence_init(struct decide *);
+void silence_fini(struct decide *);
+/* What is owed and waits for a wall time: that time is a deadline of the rule (opens.c).
+ * Not later than `at`: */
+void opens_by(struct decide *, struct rule_state *, int64_t at);
+void opens_arm(struct decide *, struct rule_state *);	/* out of all its keys */
+void opens_due(struct decide *, struct rule_state *);
+/* Every key with something owed that is stopped by it is asked again. */
+void opens_now(struct decide *, enum suppressor);
 /* One row, or one more in the minute's count: the row's id, or 0.  `id` 0: the next. */
 uint64_t decision_write(struct decide *, const struct decision_row *);
 uint64_t decision_next(struct decide *);
@@ -267,6 +294,8 @@ struct decide {
 	GArray		*sources;	/* uint32_t: source_cell */
 	struct heap	 tick, wall;
 	struct due	 sweep;
+	GPtrArray	*silences;	/* struct silence, by number */
+	struct due	 silence;	/* wall: the first end of one */
 	int64_t		 cursor_max;	/* of any schedule that may open, or later */
 	int64_t		 born_min;	/* wall: a cursor may go on to born; or earlier */
 	GPtrArray	*stale;		/* struct rule_state with clock_stale */
@@ -357,6 +386,8 @@ bool signal_evaluate(struct decide *, struct rule_state *, struct keyed *, int64
     struct emission *);
 void signal_settled(struct decide *, struct rule_state *, struct keyed *);
 void key_arm(struct decide *, struct rule_state *, struct keyed *);
+/* Asked again by a tick deadline that is due now (tell.c). */
+void key_wake(struct decide *, struct rule_state *, struct keyed *);
 /* The hold alone moved. */
 void key_arm_hold(struct decide *, struct keyed *, int64_t hold);
 struct keyed *key_new(struct decide *, struct rule_state *, struct str key);

@@ -198,7 +198,7 @@ static void set_wake(struct decide *d, struct rule_state *rs, struct keyed *k)
 		    next_every(c->every_at ? c->every_at : now, rs->rule->every_ms, now);
 		wake = MIN(wake, every);
 	}
-	if (c->m.owed && c->release_at > now)
+	if (c->m.owed && c->release_at > now && !suppressor_on_wall(c->blocked))
 		wake = MIN(wake, c->release_at);
 	if (c->wake_at != wake || c->every_at != every) {
 		struct key_cell *w = key_touch(d, k);

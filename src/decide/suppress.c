@@ -1,6 +1,7 @@
 /* What stops a firing.
  *
- * Order: disabled, depth, dedupe, cooldown, backoff, disarmed; then flow's admission.
+ * Order: disabled, depth, silence, dedupe, cooldown, backoff, disarmed, breaker; then
+ * flow's admission.
  * The first that blocks ends the asking, so that each row names one suppressor.
  *
  * To add a suppressor: enum suppressor, names[], suppress_ask(), docs/explain.md.
@@ -24,6 +25,11 @@ const char *suppressor_name(enum suppressor s)
 	return names[s];
 }
 
+bool suppressor_on_wall(enum suppressor s)
+{
+	return s == SUPP_CALENDAR || s == SUPP_SILENCE || s == SUPP_BUDGET;
+}
+
 const char *outcome_name(enum outcome o)
 {
 	/* ORDER outcome */
@@ -34,7 +40,7 @@ const char *outcome_name(enum outcome o)
 	return v[o];
 }
 
-static struct str span_str(int64_t ms, struct arena *a)
+struct str span_str(int64_t ms, struct arena *a)
 {
 	GString *s = g_string_new(NULL);
 	struct str r;
@@ -45,7 +51,7 @@ static struct str span_str(int64_t ms, struct arena *a)
 	return r;
 }
 
-static bool answer(struct check *k, enum suppressor s, bool blocked, struct str numbers,
+bool suppress_say(struct check *k, enum suppressor s, bool blocked, struct str numbers,
     int64_t end)
 {
 	k->asked[s] = blocked ? ASKED_BLOCKED : ASKED_PASSED;
@@ -98,15 +104,14 @@ static bool ask_dedupe(struct ctx *c, struct check *k)
 	owner_of_id(c->rs->id, owner);
 	e = keyed_find(c->d, CELL_DEDUPE, owner, k->dedupe);
 	if (!e)
-		return answer(k, SUPP_DEDUPE, false, arena_printf(a, "'%.*s' is new",
-		    STR_ARG(k->dedupe)), 0);
+		return suppress_say(k, SUPP_DEDUPE, false,
+		    arena_printf(a, "'%.*s' is new", STR_ARG(k->dedupe)), 0);
 	cell = cells_get(c->d->cells, e->cell);
 	end = cell->head.used_tick + c->rule->dedupe_ms;
 	if (end <= c->tick)
-		return answer(k, SUPP_DEDUPE, false,
-			      arena_printf(a, "'%.*s' was forgotten", STR_ARG(k->dedupe)),
-			      0);
-	return answer(k, SUPP_DEDUPE, true, arena_printf(a,
+		return suppress_say(k, SUPP_DEDUPE, false,
+		    arena_printf(a, "'%.*s' was forgotten", STR_ARG(k->dedupe)), 0);
+	return suppress_say(k, SUPP_DEDUPE, true, arena_printf(a,
 	    "'%.*s' was used by decision %" PRIu64 ", %.*s left", STR_ARG(k->dedupe),
 	    cell->decision, STR_ARG(span_str(end - c->tick, a))), end);
 }
@@ -119,17 +124,17 @@ static bool ask_cooldown(struct ctx *c, struct check *k, const struct key_cell *
 	struct str span = span_str(cfg.cooldown_ms, a);
 
 	if (!cfg.cooldown_ms)
-		return answer(k, SUPP_COOLDOWN, false, STR(""), 0);
+		return suppress_say(k, SUPP_COOLDOWN, false, STR(""), 0);
 	if (!kc->m.emitted)
-		return answer(k, SUPP_COOLDOWN, false, arena_printf(a, "%.*s (never)",
-		    STR_ARG(span)), 0);
+		return suppress_say(k, SUPP_COOLDOWN, false,
+		    arena_printf(a, "%.*s (never)", STR_ARG(span)), 0);
 	if (!left)
-		return answer(
+		return suppress_say(
 		    k, SUPP_COOLDOWN, false,
 		    arena_printf(a, "%.*s (last %.*s ago)", STR_ARG(span),
 				 STR_ARG(span_str(c->tick - kc->m.last_emit, a))),
 		    0);
-	return answer(k, SUPP_COOLDOWN, true, arena_printf(a, "%.*s, %.*s left",
+	return suppress_say(k, SUPP_COOLDOWN, true, arena_printf(a, "%.*s, %.*s left",
 	    STR_ARG(span), STR_ARG(span_str(left, a))), c->tick + left);
 }
 
@@ -139,8 +144,8 @@ static bool ask_backoff(struct ctx *c, struct check *k, const struct key_cell *k
 	struct arena *a = c->d->arena;
 
 	if (left <= 0)
-		return answer(k, SUPP_BACKOFF, false, STR(""), 0);
-	return answer(k, SUPP_BACKOFF, true, arena_printf(a, "%.*s, %.*s left",
+		return suppress_say(k, SUPP_BACKOFF, false, STR(""), 0);
+	return suppress_say(k, SUPP_BACKOFF, true, arena_printf(a, "%.*s, %.*s left",
 	    STR_ARG(span_str(kc->backoff_ms, a)), STR_ARG(span_str(left, a))),
 	    kc->backoff_until);
 }
@@ -154,14 +159,15 @@ void suppress_ask(struct ctx *c, struct check *k, bool force)
 	*k = (struct check){ .end = INT64_MAX };
 	if (force)
 		return;
-	if (answer(k, SUPP_DISABLED, rule_off(c->d, c->rs), STR(""), INT64_MAX))
+	if (suppress_say(k, SUPP_DISABLED, rule_off(c->d, c->rs), STR(""), INT64_MAX))
 		return;
-	if (answer(k, SUPP_DEPTH, c->depth > DEPTH_MAX,
+	if (suppress_say(k, SUPP_DEPTH, c->depth > DEPTH_MAX,
 		   c->depth ? arena_printf(a, "%u/%d", c->depth, DEPTH_MAX) : STR(""),
 		   INT64_MAX))
 		return;
-	if (ask_dedupe(c, k) || k->dedupe_error || ask_cooldown(c, k, kc) ||
-	    ask_backoff(c, k, kc))
+	if (silence_ask(c, k) || ask_dedupe(c, k) || k->dedupe_error ||
+	    ask_cooldown(c, k, kc) || ask_backoff(c, k, kc))
 		return;
-	answer(k, SUPP_DISARMED, false, STR(""), 0);	/* nothing disarms a rule yet */
+	suppress_say(k, SUPP_DISARMED, false, STR(""), 0);	/* nothing disarms yet */
+	breaker_ask(c, k, kc);
 }

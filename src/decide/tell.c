@@ -63,7 +63,7 @@ bool decide_pause(struct decide *d, struct str rule, bool paused, struct err *er
 	return true;
 }
 
-static void wake(struct decide *d, struct rule_state *rs, struct keyed *k)
+void key_wake(struct decide *d, struct rule_state *rs, struct keyed *k)
 {
 	if (key_get(d, k)->wake_at > d->now_tick)
 		key_touch(d, k)->wake_at = d->now_tick;
@@ -115,7 +115,7 @@ static void cut(struct decide *d, struct rule_state *rs, struct keyed *k, const 
 		signal_cut(spec, d->cells, c->root, *run);
 	}
 	if (rs->has_since || rs->rule->reads_facts)
-		wake(d, rs, k);
+		key_wake(d, rs, k);
 }
 
 void decide_run_created(struct decide *d, struct str pipeline, struct str key,
@@ -137,7 +137,7 @@ static void settle(struct decide *d, struct rule_state *rs, struct keyed *k,
 			signal_settle(spec, d->cells, root, e->run, !e->completed);
 	}
 	if (rs->has_since || rs->rule->reads_facts)
-		wake(d, rs, k);
+		key_wake(d, rs, k);
 }
 
 static int64_t doubled(const struct rule *r, int64_t ms)
@@ -166,7 +166,7 @@ static void run_failed(struct decide *d, struct rule_state *rs, struct keyed *k,
 	if (w->release_at)
 		key_arm(d, rs, k);
 	else
-		wake(d, rs, k);
+		key_wake(d, rs, k);
 }
 
 void decide_run_ended(struct decide *d, const struct run_end *e, int64_t tick_ms)
@@ -178,6 +178,7 @@ void decide_run_ended(struct decide *d, const struct run_end *e, int64_t tick_ms
 	each_of(d, e->pipeline, e->key, settle, e);
 	if (!k)
 		return;
+	breaker_ended(d, rs, k, e);
 	if (e->failed || e->rejected) {
 		run_failed(d, rs, k, e);
 	} else if (e->completed && key_get(d, k)->backoff_ms) {
@@ -201,7 +202,7 @@ void decide_model_changed(struct decide *d, struct str model)
 			struct keyed *k = g_ptr_array_index(rs->keys, n);
 
 			if (key_get(d, k)->model == h)
-				wake(d, rs, k);
+				key_wake(d, rs, k);
 		}
 	}
 }
@@ -221,7 +222,7 @@ void decide_slot_free(struct decide *d, struct str pipeline)
 			if (!c->m.owed || c->blocked != SUPP_CONCURRENCY || c->slot)
 				continue;
 			key_touch(d, k)->slot = 1;
-			wake(d, rs, k);
+			key_wake(d, rs, k);
 		}
 	}
 }

@@ -57,6 +57,7 @@ struct rule_state *use_state(struct decide *d, uint32_t cell)
 	rs->clock_tick.id = 2ull << 56 | rs->id;
 	rs->flush.id = 4ull << 56 | rs->id;
 	rs->sched.id = 5ull << 56 | rs->id;
+	rs->opens.id = 16ull << 56 | rs->id;
 	g_ptr_array_add(d->all, rs);
 	g_hash_table_insert(d->by_id, GUINT_TO_POINTER(rs->id), rs);
 	g_hash_table_insert(d->by_uid, (gpointer)rs->uid.p, rs);
@@ -356,6 +357,7 @@ void use_mode(struct decide *d, struct rule_state *rs)
 			w->observe = observe;
 	}
 	each_key(d, rs, key_arm);
+	opens_arm(d, rs);
 }
 
 static void take_rule(struct decide *d, const struct rule *r, const struct rule *old)

@@ -322,6 +322,8 @@ static const struct {
 	[COMMAND_RESUME]  = { "resume", on_resume },
 	[COMMAND_PROMOTE] = { "promote", on_promote },
 	[COMMAND_SETTLE]  = { "settle", command_settle },
+	[COMMAND_SILENCE] = { "silence", command_silence },
+	[COMMAND_UNSILENCE] = { "unsilence", command_unsilence },
 };
 
 void command_apply(struct world *w, const struct command *cmd)

@@ -6,7 +6,7 @@
 
 enum command_kind { COMMAND_TRIGGER = 1, COMMAND_RUN, COMMAND_ABORT, COMMAND_RETRY,
 	COMMAND_PAUSE, COMMAND_RESUME, COMMAND_PROMOTE,
-	COMMAND_SETTLE, COMMAND_MAX };
+	COMMAND_SETTLE, COMMAND_SILENCE, COMMAND_UNSILENCE, COMMAND_MAX };
 struct command {
 	enum command_kind kind;
 	uint64_t	 token;		/* the caller's own, comes back in the answer */
@@ -30,8 +30,12 @@ struct command {
  *		version may be left out when it is the candidate's
  *	SETTLE	{"state", "outcome", "version", "metrics", "baseline"}: the running run
  *		`target` ends so, without its steps.  Virtual runs only: replay makes it
+ *	SILENCE	{"match": ["rule=fraud-*", ..], "for": "2h" or "until": RFC 3339,
+ *		"reason": why}
+ *	UNSILENCE	none; target: "s-12"
  * Answers (JSON): RUN, RETRY {"run"}; TRIGGER {"decision","outcome","run"}; ABORT
  * {"run","state"} or with all {"aborted": n}; PAUSE, RESUME {"paused"}; PROMOTE
- * {"model","version"}; a refusal is {"error"} with status 404, 409 or 422. */
+ * {"model","version"}; SILENCE, UNSILENCE
+ * {"silence","until"}; a refusal is {"error"} with status 404, 409 or 422. */
 const char *command_name(enum command_kind);
 #endif

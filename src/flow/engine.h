@@ -10,6 +10,7 @@
  *	rows.c     effects: rows, events, operations  blob.c     long text in cells
  *	retry.c    an ended run begun again           key.c      keys of attempts
  *	settle.c   virtual runs end as told
+ *	silences.c commands about silences
  *	run.c      the transition tables              codec.c    inputs in the journal */
 #ifndef FLOW_ENGINE_H
 #define FLOW_ENGINE_H
@@ -117,6 +118,8 @@ void command_apply(struct world *, const struct command *);
 void command_trigger(struct world *, const struct command *, uint32_t from);
 void command_order(struct world *, const struct command *, struct order *,
     struct value params);		/* admits, answers */
+void command_silence(struct world *, const struct command *);	/* silences.c */
+void command_unsilence(struct world *, const struct command *);
 bool command_params(struct world *, const struct command *, struct value *ret);
 struct str map_text(struct world *, struct value map, const char *name);
 struct str map_json(struct world *, struct value map, const char *name);

@@ -104,10 +104,10 @@ const struct option rule_options[] = {
 	    "off, or the wait after a failed or rejected run, doubling; default on for"
 	    " signal rules, off for the others"),
 	LATER(rule_keys, "coalesce", "one run for a burst of events"),
-	LATER(rule_keys, "breaker", "stop firing after runs that failed"),
+	NODE(rule_keys, "breaker", breaker, breaker_options,
+	    "stop firing for a while after some failed or rejected runs in a row"),
 	LATER(rule_keys, "budget", "account that the runs are charged to"),
 	LATER(rule_keys, "calendar", "when the rule may fire"),
-	LATER(rule_keys, "silence", "when the rule is silent"),
 	LATER(rule_keys, "on_clear", "what the end of an episode does to its runs"),
 	LATER(rule_keys, "rearm", "when a detector is armed again"),
 	LATER(rule_keys, "rearm_after", "when a detector without a run is armed again"),
@@ -130,6 +130,16 @@ const struct option backoff_options[] = {
 	    .fallback = "5m", .min = SECOND, .max = EVER),
 	ROW(backoff_keys, "max", OPT_DURATION, max_ms, "the longest wait",
 	    .fallback = "24h", .min = SECOND, .max = EVER),
+	END
+};
+
+const struct option breaker_options[] = {
+	ROW(breaker_keys, "after", OPT_INT, after,
+	    "failed or rejected runs of a key in a row that open it",
+	    .flags = OPT_REQUIRED, .min = 1, .max = 1000),
+	ROW(breaker_keys, "wait", OPT_DURATION, wait_ms,
+	    "how long nothing is fired then; after it one run is let through to see",
+	    .flags = OPT_REQUIRED, .min = SECOND, .max = EVER),
 	END
 };
 

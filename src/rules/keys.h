@@ -17,7 +17,7 @@ struct defaults_keys {
 struct rule_keys {
 	struct str	 name, uid, description, owner;
 	const struct yaml *labels, *on, *key, *model, *signals, *when, *recover;
-	const struct yaml *dedupe, *schedule, *run, *backoff, *later;
+	const struct yaml *dedupe, *schedule, *run, *backoff, *breaker, *later;
 	int64_t		 for_ms, keep_ms, refire_ms, cooldown_ms, every_ms;
 	int64_t		 mode, on_nodata, on_error;
 	int64_t		 on_suppressed;	/* 0: unset */
@@ -29,6 +29,9 @@ struct dedupe_keys {
 };
 struct backoff_keys {
 	int64_t		 initial_ms, max_ms;
+};
+struct breaker_keys {
+	int64_t		 after, wait_ms;
 };
 struct run_keys {
 	struct str	 pipeline;
@@ -78,7 +81,8 @@ struct promote_keys {
 };
 
 extern const struct option file_options[], defaults_options[], rule_options[],
-    dedupe_options[], backoff_options[], run_options[], selector_options[],
+    dedupe_options[], backoff_options[], breaker_options[], run_options[],
+    selector_options[],
     signal_options[], schedule_options[], pipeline_options[], param_options[],
     step_options[], success_options[], promote_options[];
 

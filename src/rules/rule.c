@@ -194,6 +194,23 @@ static void read_backoff(struct reading *rd)
 	rd->r->backoff_max_ms = k.max_ms;
 }
 
+static void read_breaker(struct reading *rd)
+{
+	const struct yaml *y = rd->k.breaker;
+	struct breaker_keys k;
+
+	if (!y)
+		return;
+	if (y->kind != YAML_MAP) {
+		BAD(rd->ld, y, "'breaker' must be a map, as {after: 3, wait: 3d}");
+		return;
+	}
+	if (!options_read(breaker_options, y, &k, rd->ld->tree, rd->ld->diags))
+		return;
+	rd->r->breaker_after = (uint32_t)k.after;
+	rd->r->breaker_wait_ms = k.wait_ms;
+}
+
 static void read_labels(struct reading *rd)
 {
 	const struct yaml *y = rd->k.labels;
@@ -303,6 +320,7 @@ void rule_read(struct build *b, struct rule_file *file, const struct yaml *map,
 	read_plain(&rd);
 	read_labels(&rd);
 	read_backoff(&rd);
+	read_breaker(&rd);
 	rule_signals(&rd);
 	rule_run(&rd);
 	rule_selectors(&rd);

@@ -67,6 +67,8 @@ struct rule {
 	int64_t		 every_ms;	/* evaluate again that often; 0: no */
 	bool		 backoff;
 	int64_t		 backoff_initial_ms, backoff_max_ms;
+	uint32_t	 breaker_after;	/* runs in a row; 0: no breaker */
+	int64_t		 breaker_wait_ms;
 	enum policy	 on_nodata, on_error;
 	enum on_suppressed on_suppressed;
 	uint32_t	 max_keys;

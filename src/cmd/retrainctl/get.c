@@ -94,6 +94,12 @@ static const struct column quarantine[] = {
 	{ "WHY", "why", false, COL_TEXT },
 	{ NULL, NULL, false, COL_TEXT },
 };
+static const struct column silences[] = {
+	{ "SILENCE", "id", false, COL_TEXT }, { "MATCH", "match", false, COL_TEXT },
+	{ "UNTIL", "until", false, COL_TIME }, { "AUTHOR", "author", false, COL_TEXT },
+	{ "REASON", "reason", false, COL_TEXT },
+	{ "CREATED", "created", true, COL_TIME }, { NULL, NULL, false, COL_TEXT },
+};
 static const struct column audit[] = {
 	{ "TIME", "time", false, COL_TIME }, { "ACTOR", "actor", false, COL_TEXT },
 	{ "VERB", "verb", false, COL_TEXT }, { "TARGET", "target", false, COL_TEXT },
@@ -104,7 +110,7 @@ static const struct { const char *name, *one; const struct column *columns; } ki
 	{ "rules", "rule", rules }, { "sources", "source", sources },
 	{ "models", "model", models }, { "pipelines", "pipeline", pipelines },
 	{ "dues", "due", dues }, { "quarantine", "quarantine", quarantine },
-	{ "audit", "audit", audit },
+	{ "audit", "audit", audit }, { "silences", "silence", silences },
 };
 
 static void parameter(GString *s, const char *name, const char *value)
@@ -145,7 +151,8 @@ static int run(struct ctl *c, int argc, char **argv)
 	if (!a.path)
 		return usage_error("get",
 				   "'%s' is not one of runs, decisions, rules, sources,"
-				   " models, pipelines, dues, quarantine, audit",
+				   " models, pipelines, dues, quarantine, audit,"
+				   " silences",
 				   argv[0]);
 	if (limit)
 		g_snprintf(n, sizeof(n), "%d", limit);
@@ -164,7 +171,7 @@ const struct verb verb_get = {
 	.args = "runs|decisions|rules|sources|...",
 	.summary = "list what there is",
 	.help = "Kinds: runs decisions rules sources models pipelines dues "
-	    "quarantine audit.",
+	    "quarantine audit silences.",
 	.rows = rows,
 	.run = run,
 };
