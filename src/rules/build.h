@@ -12,6 +12,7 @@ struct pipeline_entry {		/* also of a pipeline that did not compile */
 	struct str	 name;
 	const struct yaml *at;
 	struct pipeline	*pipeline;	/* NULL: errors were told */
+	uint32_t	 shared;	/* the file's generation */
 };
 struct rule_file {
 	const struct rule_text *text;
@@ -28,8 +29,27 @@ struct build {
 	uint32_t	 files_n;
 	struct pipeline_entry *pipelines;
 	uint32_t	 pipelines_n;
-	GHashTable	*by_name;	/* of pipelines: full name -> index + 1 */
+	GHashTable	*by_name;	/* of pipelines: scope_key() -> index + 1 */
 };
+
+/* ---- who may refer to what (scope.c) ----
+ *
+ * A name means the entry of the own bundle, else the one of `shared`; no other.  Tables
+ * of entries are g_str_hash tables keyed by scope_key(). */
+#define SHARED_BUNDLE STR("shared")
+/* The name with its bundle's prefix, kept. */
+struct str scope_name(struct build *, const struct rule_file *, struct str name);
+/* The key of an entry that this file defines; in the memory of the build. */
+const char *scope_key(struct build *, const struct rule_file *, struct str name);
+/* What `name` in this file refers to; NULL: nothing. */
+gpointer scope_find(const struct build *, GHashTable *, const struct rule_file *,
+    struct str name);
+/* Another file of the directory that a rule file names (`file: x.ics`); NULL: none. */
+const struct rule_text *scope_companion(const struct build *, const struct rule_file *,
+    struct str name);
+/* defaults.yaml of the directory, and of `shared`, under the file's own defaults. */
+void scope_defaults(struct build *, struct rule_file *);
+
 /* One rule being read. */
 struct reading {
 	struct build	*b;

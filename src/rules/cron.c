@@ -2,11 +2,12 @@
  *
  * The search goes by days, and by months where the month does not match; within a day
  * it looks at bits.  So a search costs at most a few thousand steps however rare the
- * line is.
+ * line is.  Which days match: cron_day.c.
  *
- * Day of month and day of week: both must match, except that where both are
- * restricted (neither field holds a '*') one of them is enough, as POSIX crontab(5)
- * has it. */
+ * SYNTAX of a part, days of the month:	* | a | a-b, with /step | L | L-n | LW | nW
+ *	of the week:			* | a | a-b, with /step | weekday#n | weekdayL
+ * Weekdays are cron's, 0 and 7 = Sunday; Quartz, which the letters come from, counts
+ * from 1 = Sunday. */
 #include "rules/cron.h"
 
 #include <glib.h>
@@ -33,10 +34,14 @@ static const struct { const char *name, *line; } macros[] = {
 	{"@annually", "0 0 1 1 *"},
 };
 
+#define OF_MONTH (&fields[2])
+#define OF_WEEK (&fields[4])
+
 struct parser {
 	struct str	 s;
 	uint32_t	 i;
 	const struct field *f;
+	struct cron	*c;		/* takes the letters' days */
 	struct err	*err;
 };
 
@@ -66,13 +71,54 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
+static bool is_letter(char c, char upper)
+{
+	return g_ascii_toupper(c) == upper;
+}
+
+/* The number after a sign, `least` to `most`. */
+static bool read_small(struct parser *p, unsigned least, unsigned most, const char *what,
+    unsigned *ret)
+{
+	uint32_t start = ++p->i;
+	unsigned n = 0;
+
+	while (g_ascii_isdigit(peek(p)) && p->i - start < 4)
+		n = n * 10 + (unsigned)(p->s.p[p->i++] - '0');
+	if (p->i == start || n < least || n > most)
+		return fail(p, start, "%s from %u to %u", what, least, most);
+	*ret = n;
+	return true;
+}
+
+static bool no_place(struct parser *p)
+{
+	char c = peek(p);
+
+	if (c == '?')
+		return fail(p, p->i, "'?' does not belong into a %s: write '*'",
+		    p->f->name);
+	if (is_letter(c, 'W') || is_letter(c, 'L') || c == '#')
+		return fail(p, p->i, "'%c' does not belong here: %s", c,
+		    p->f == OF_MONTH ? "expected a day as 15W, or L, L-3, LW" :
+		    p->f == OF_WEEK ? "expected one weekday before it, as fri#2 or friL" :
+		    "it belongs into the days");
+	return fail(p, p->i, "'%c' does not belong into a %s: expected numbers, '*', '-',"
+	    " ',' and '/'", c, p->f->name);
+}
+
 static bool read_word(struct parser *p, uint32_t start, unsigned *ret)
 {
 	struct str w;
 
 	while (g_ascii_isalpha(peek(p)))
 		p->i++;
+	if (p->f == OF_WEEK && p->i - start == 4 && is_letter(p->s.p[p->i - 1], 'L'))
+		p->i--;			/* friL */
 	w = (struct str){p->s.p + start, p->i - start};
+	if (p->f == OF_WEEK && w.len == 1 && is_letter(*w.p, 'L'))
+		return fail(p, start, "'L' stands after a day of the week, as in friL;"
+		    " Saturday is sat");
 	for (unsigned k = 0; w.len == 3 && p->f->words && p->f->words[3 * k]; k++) {
 		if (g_ascii_strncasecmp(w.p, p->f->words + 3 * k, 3) == 0) {
 			*ret = p->f->min + k;
@@ -94,10 +140,7 @@ static bool read_number(struct parser *p, unsigned *ret)
 	while (g_ascii_isdigit(peek(p)) && p->i - start < 4)
 		n = n * 10 + (unsigned)(p->s.p[p->i++] - '0');
 	if (p->i == start && peek(p))
-		return fail(p, start,
-		    "'%c' does not belong into a %s: expected numbers, '*', '-',"
-		    " ',' and '/'",
-		    peek(p), p->f->name);
+		return no_place(p);
 	if (p->i == start)
 		return fail(p, start, "the %s is cut off", p->f->name);
 	if (n < p->f->min || n > p->f->max)
@@ -109,25 +152,61 @@ static bool read_number(struct parser *p, unsigned *ret)
 
 static bool read_step(struct parser *p, unsigned *ret)
 {
-	uint32_t start = ++p->i;
+	char what[64];
+
+	g_snprintf(what, sizeof what, "a step of the %s is a number", p->f->name);
+	return read_small(p, 1, p->f->max, what, ret);
+}
+
+/* SYNTAX: L | L-n | LW */
+static bool read_last(struct parser *p)
+{
 	unsigned n = 0;
 
-	while (g_ascii_isdigit(peek(p)) && p->i - start < 4)
-		n = n * 10 + (unsigned)(p->s.p[p->i++] - '0');
-	if (n == 0 || n > p->f->max)
-		return fail(p, start, "a step of the %s is a number from 1 to %u",
-		    p->f->name, p->f->max);
-	*ret = n;
+	p->i++;
+	if (is_letter(peek(p), 'W')) {
+		p->i++;
+		p->c->last_weekday = true;
+		return true;
+	}
+	if (peek(p) == '-' &&
+	    !read_small(p, 0, 30, "L-n counts days before the last: a number", &n))
+		return false;
+	p->c->last |= 1u << n;
 	return true;
 }
 
-/* One of: * | a | a-b, the first and last with an optional /step. */
+/* After a single number: nW, weekday#n, weekdayL.  *done: it was one of them. */
+static bool read_letter(struct parser *p, unsigned a, bool *done)
+{
+	unsigned n = 0;
+
+	if (p->f == OF_MONTH && is_letter(peek(p), 'W')) {
+		p->i++;
+		p->c->near |= 1u << a;
+	} else if (p->f == OF_WEEK && is_letter(peek(p), 'L')) {
+		p->i++;
+		p->c->nth[0] |= 1u << a % 7;
+	} else if (p->f == OF_WEEK && peek(p) == '#') {
+		if (!read_small(p, 1, 5, "which one of the month: a number", &n))
+			return false;
+		p->c->nth[n] |= 1u << a % 7;
+	} else {
+		return true;
+	}
+	*done = true;
+	return true;
+}
+
+/* One of: * | a | a-b, the first and last with an optional /step; or with letters. */
 static bool read_part(struct parser *p, uint64_t *bits)
 {
 	unsigned a = p->f->min, b = p->f->max, step = 1;
 	uint32_t start = p->i;
-	bool range = peek(p) == '*';
+	bool range = peek(p) == '*', done = false;
 
+	if (p->f == OF_MONTH && is_letter(peek(p), 'L'))
+		return read_last(p);
 	if (range) {
 		p->i++;
 		b -= p->f->max == 7;	/* 7 is Sunday again */
@@ -142,6 +221,8 @@ static bool read_part(struct parser *p, uint64_t *bits)
 			    p->f->name);
 		range = true;
 	} else {
+		if (!read_letter(p, a, &done) || done)
+			return done;
 		b = a;
 	}
 	if (peek(p) == '/' && !range)
@@ -154,7 +235,7 @@ static bool read_part(struct parser *p, uint64_t *bits)
 	return true;
 }
 
-static bool read_field(struct parser *p, uint64_t *bits, bool *star, bool *stepped)
+static bool read_field(struct parser *p, uint64_t *bits, bool *star)
 {
 	uint32_t start;
 
@@ -173,12 +254,8 @@ static bool read_field(struct parser *p, uint64_t *bits, bool *star, bool *stepp
 			break;
 	}
 	if (peek(p) && !is_blank(peek(p)))
-		return fail(p, p->i,
-		    "'%c' does not belong into a %s: expected numbers, '*', '-',"
-		    " ',' and '/'",
-		    peek(p), p->f->name);
+		return no_place(p);
 	*star = memchr(p->s.p + start, '*', p->i - start) != NULL;
-	*stepped = memchr(p->s.p + start, '/', p->i - start) != NULL;
 	return true;
 }
 
@@ -201,8 +278,8 @@ static bool read_macro(struct parser *p, struct cron *ret)
 
 bool cron_parse(struct str s, struct cron *ret, struct err *err)
 {
-	struct parser p = {.s = s, .err = err};
-	bool star[5], stepped[5];
+	struct parser p = {.s = s, .err = err, .c = ret};
+	bool star[5];
 	uint64_t bits[5];
 
 	*ret = (struct cron){0};
@@ -213,7 +290,7 @@ bool cron_parse(struct str s, struct cron *ret, struct err *err)
 		    "a zone does not belong into the line: use 'timezone'");
 	for (int k = 0; k < 5; k++) {
 		p.f = &fields[k];
-		if (!read_field(&p, &bits[k], &star[k], &stepped[k]))
+		if (!read_field(&p, &bits[k], &star[k]))
 			return false;
 	}
 	while (is_blank(peek(&p)))
@@ -222,25 +299,17 @@ bool cron_parse(struct str s, struct cron *ret, struct err *err)
 		return fail(&p, p.i,
 		    "expected five fields, found more: there are no seconds and no"
 		    " years");
-	*ret = (struct cron){
-		.minutes = bits[0], .hours = (uint32_t)bits[1], .days = (uint32_t)bits[2],
-		.months = (uint32_t)bits[3],
-		.weekdays = (uint32_t)((bits[4] | bits[4] >> 7) & 0x7f),
-		.any_day = star[2], .any_weekday = star[4],
-		.interval = star[0] || star[1] || stepped[0] || stepped[1],
-	};
+	ret->minutes = bits[0];
+	ret->hours = (uint32_t)bits[1];
+	ret->days = (uint32_t)bits[2];
+	ret->months = (uint32_t)bits[3];
+	ret->weekdays = (uint32_t)((bits[4] | bits[4] >> 7) & 0x7f);
+	ret->any_day = star[2];
+	ret->any_weekday = star[4];
+	ret->interval = star[1];
 	if (cron_up(ret, 0) == CRON_NEVER_UP)
 		return fail(&p, 0, "this date never comes");
 	return true;
-}
-
-static bool day_matches(const struct cron *c, const struct civil *d)
-{
-	bool day = c->days >> d->day & 1, weekday = c->weekdays >> d->weekday & 1;
-
-	if (!(c->months >> d->month & 1))
-		return false;
-	return c->any_day || c->any_weekday ? day && weekday : day || weekday;
 }
 
 static int64_t day_of(int64_t minute)
@@ -291,7 +360,7 @@ int64_t cron_up(const struct cron *c, int64_t from)
 			    : days_from_civil(d.year, d.month + 1, 1);
 			continue;
 		}
-		m = day_matches(c, &d) ? up_in_day(c, m) : -1;
+		m = cron_day(c, &d) ? up_in_day(c, m) : -1;
 		if (m >= 0)
 			return day * DAY_MINUTES + m;
 		day++;
@@ -311,7 +380,7 @@ int64_t cron_down(const struct cron *c, int64_t from)
 			day = days_from_civil(d.year, d.month, 1) - 1;
 			continue;
 		}
-		m = day_matches(c, &d) ? down_in_day(c, m) : -1;
+		m = cron_day(c, &d) ? down_in_day(c, m) : -1;
 		if (m >= 0)
 			return day * DAY_MINUTES + m;
 		day--;

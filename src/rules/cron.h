@@ -13,8 +13,12 @@ struct cron {
 	uint32_t	 days;		/* 1..31 */
 	uint32_t	 months;	/* 1..12 */
 	uint32_t	 weekdays;	/* 0..6, 0 = Sunday */
+	uint32_t	 last;		/* L-n: bit n, days before the month's last */
+	uint32_t	 near;		/* nW: bits 1..31 */
+	bool		 last_weekday;	/* LW */
+	uint32_t	 nth[6];	/* weekdays: [n] of weekday#n, [0] of weekdayL */
 	bool		 any_day, any_weekday;	/* the field had a '*' */
-	bool		 interval;	/* minute or hour field is a step or '*' */
+	bool		 interval;	/* the hour field has a '*': see schedule.h */
 };
 #define CRON_NEVER_UP INT64_MAX
 #define CRON_NEVER_DOWN INT64_MIN
@@ -24,5 +28,8 @@ bool cron_parse(struct str, struct cron *ret, struct err *);
 int64_t cron_up(const struct cron *, int64_t from);
 int64_t cron_down(const struct cron *, int64_t from);
 bool cron_matches(const struct cron *, int64_t minute);
+struct civil;
+/* Whether the line's days hold for this one; civil_of_ms() fills it (cron_day.c). */
+bool cron_day(const struct cron *, const struct civil *);
 
 #endif

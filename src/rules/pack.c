@@ -6,8 +6,8 @@
 #include "base/json.h"
 #include "rules/build.h"
 
-#define LAYOUT 1
-#define PACK_VERSION 1
+#define LAYOUT 2
+#define PACK_VERSION 2
 
 void ruleset_pack(struct ruleset *rs, const struct rule_text *v, uint32_t n)
 {
@@ -20,6 +20,8 @@ void ruleset_pack(struct ruleset *rs, const struct rule_text *v, uint32_t n)
 		put_str(out, v[i].name);
 		put_str(out, v[i].dir);
 		put_str(out, v[i].bytes);
+		put_u64(out, v[i].shared);
+		put_u8(out, v[i].companion);
 	}
 	rs->packed = arena_str(rs->arena, (struct str){(const char *)out->data,
 	    out->len});
@@ -42,6 +44,8 @@ bool ruleset_unpack(struct str packed, struct rule_text **ret, uint32_t *ret_n,
 		(*ret)[i].name = get_str(&r);
 		(*ret)[i].dir = get_str(&r);
 		(*ret)[i].bytes = get_str(&r);
+		(*ret)[i].shared = (uint32_t)get_u64(&r);
+		(*ret)[i].companion = get_u8(&r) != 0;
 	}
 	return reader_done(&r);
 }

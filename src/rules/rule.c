@@ -312,7 +312,7 @@ void rule_read(struct build *b, struct rule_file *file, const struct yaml *map,
 	options_read(rule_options, map, &rd.k, b->ld.tree, b->ld.diags);
 	r->kind = kind_of(map);
 	r->name = name;
-	r->uid = rd.k.uid.len ? load_keep(&b->ld, rd.k.uid) : name;
+	r->uid = rd.k.uid.len ? scope_name(b, file, rd.k.uid) : name;
 	r->at = map->at;
 	r->vars = file->vars;
 	rd.names = (struct names){.ld = &b->ld, .plan = &b->rs->plan, .vars = file->vars};

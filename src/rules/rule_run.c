@@ -16,19 +16,29 @@
 
 static struct pipeline_entry *find(struct reading *rd, struct str name)
 {
-	struct str bundles[2] = {rd->file->text->bundle, STR("shared")};
+	guint at = GPOINTER_TO_UINT(scope_find(rd->b, rd->b->by_name, rd->file, name));
 
-	for (int i = 0; i < 2; i++) {
-		char *full = bundles[i].len
-		    ? g_strdup_printf("%.*s/%.*s", STR_ARG(bundles[i]), STR_ARG(name))
-		    : g_strndup(name.p, name.len);
-		guint at = GPOINTER_TO_UINT(g_hash_table_lookup(rd->b->by_name, full));
+	return at ? &rd->b->pipelines[at - 1] : NULL;
+}
 
-		g_free(full);
-		if (at)
-			return &rd->b->pipelines[at - 1];
+/* The pipelines that this file may name, as it may name them. */
+static uint32_t known_pipelines(struct reading *rd, struct str **ret)
+{
+	uint32_t n = 0;
+
+	*ret = ARENA_ARRAY(rd->ld->tree, struct str, rd->b->pipelines_n);
+	for (uint32_t i = 0; i < rd->b->pipelines_n; i++) {
+		struct str s = rd->b->pipelines[i].name;
+		const char *slash = s.len ? memrchr(s.p, '/', s.len) : NULL;
+
+		if (slash) {
+			s.len -= (uint32_t)(slash - s.p) + 1;
+			s.p = slash + 1;
+		}
+		if (s.len && find(rd, s) == &rd->b->pipelines[i])
+			(*ret)[n++] = s;
 	}
-	return NULL;
+	return n;
 }
 
 static void find_pipeline(struct reading *rd, const struct yaml *at, struct str name)
@@ -36,16 +46,21 @@ static void find_pipeline(struct reading *rd, const struct yaml *at, struct str 
 	struct pipeline_entry *e = find(rd, name);
 	struct str *known;
 	struct diag *d;
+	uint32_t n;
 
 	if (e) {
 		rd->r->pipeline = e->pipeline;
 		return;
 	}
-	known = ARENA_ARRAY(rd->ld->tree, struct str, rd->b->pipelines_n);
-	for (uint32_t i = 0; i < rd->b->pipelines_n; i++)
-		known[i] = rd->b->pipelines[i].name;
-	d = BAD(rd->ld, at, "there is no pipeline '%.*s'", STR_ARG(name));
-	load_near(rd->ld, d, name, known, rd->b->pipelines_n);
+	n = known_pipelines(rd, &known);
+	if (memchr(name.p, '/', name.len))
+		d = BAD(rd->ld, at,
+		    "there is no pipeline '%.*s': a name without '/' means one of the"
+		    " own directory, or of shared/; no other can be named",
+		    STR_ARG(name));
+	else
+		d = BAD(rd->ld, at, "there is no pipeline '%.*s'", STR_ARG(name));
+	load_near(rd->ld, d, name, known, n);
 }
 
 static const struct param *param_of(const struct pipeline *p, struct str name)

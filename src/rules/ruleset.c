@@ -50,6 +50,8 @@ static void read_file(struct build *b, const struct rule_text *text, uint32_t i)
 	struct rule_file *f = &b->files[i];
 
 	f->text = text;
+	if (text->companion)
+		return;
 	f->root = yaml_parse(i, b->ld.tree, b->ld.diags);
 	if (f->root && f->root->kind != YAML_MAP) {
 		BAD(&b->ld, f->root, "a rule file is a map with 'rules' and 'pipelines'");
@@ -66,25 +68,6 @@ static void read_file(struct build *b, const struct rule_text *text, uint32_t i)
 	read_defaults(&b->ld, f);
 }
 
-/* The directory's defaults.yaml lies under the file's own defaults. */
-static void merge_defaults(struct build *b, struct rule_file *f)
-{
-	for (uint32_t i = 0; i < b->files_n; i++) {
-		const struct rule_file *d = &b->files[i];
-		struct str name = d->text->name;
-		const char *base = name.len ? memrchr(name.p, '/', name.len) : NULL;
-		uint32_t skip = base ? (uint32_t)(base - name.p) + 1 : 0;
-
-		if (d == f || !str_is(d->text->dir, f->text->dir) ||
-		    !str_is((struct str){name.p + skip, name.len - skip},
-			STR("defaults.yaml")))
-			continue;
-		f->rule = load_merge(&b->ld, d->rule, f->rule);
-		f->pipeline = load_merge(&b->ld, d->pipeline, f->pipeline);
-		f->step = load_merge(&b->ld, d->step, f->step);
-	}
-}
-
 /* The name of an entry with its bundle's prefix, kept; empty if it has none. */
 static struct str full_name(struct build *b, const struct rule_file *f,
     const struct yaml *map, const char *what)
@@ -94,10 +77,7 @@ static struct str full_name(struct build *b, const struct rule_file *f,
 	if (!y || y->kind != YAML_SCALAR || yaml_is_null(y) ||
 	    !load_name(&b->ld, y, y->scalar, what))
 		return (struct str){NULL, 0};
-	if (!f->text->bundle.len)
-		return load_keep(&b->ld, y->scalar);
-	return arena_printf(b->ld.keep, "%.*s/%.*s", STR_ARG(f->text->bundle),
-	    STR_ARG(y->scalar));
+	return scope_name(b, f, y->scalar);
 }
 
 /* "FILE:LINE" of something defined before. */
@@ -144,21 +124,25 @@ static void add_pipeline(struct build *b, const struct rule_file *f,
     const struct yaml *map)
 {
 	struct pipeline_entry *e = &b->pipelines[b->pipelines_n];
-	guint before;
+	const char *key = NULL;
+	guint before = 0;
 
 	if (!is_map(b, map, "pipeline"))
 		return;
 	*e = (struct pipeline_entry){.name = full_name(b, f, map, "pipeline"), .at = map};
-	before = GPOINTER_TO_UINT(e->name.len ? g_hash_table_lookup(b->by_name,
-	    e->name.p) : NULL);
+	if (e->name.len) {
+		key = scope_key(b, f, yaml_get(map, STR("name"))->scalar);
+		before = GPOINTER_TO_UINT(g_hash_table_lookup(b->by_name, key));
+	}
 	if (before)
 		BAD(&b->ld, yaml_get(map, STR("name")),
 		    "there is a pipeline '%.*s' already, at %.*s", STR_ARG(e->name),
 		    STR_ARG(place_of(b, b->pipelines[before - 1].at->at)));
 	b->pipelines_n++;
-	if (e->name.len && !before)
-		g_hash_table_insert(b->by_name, (gpointer)(uintptr_t)e->name.p,
+	if (key && !before)
+		g_hash_table_insert(b->by_name, (gpointer)(uintptr_t)key,
 		    GUINT_TO_POINTER(b->pipelines_n));
+	e->shared = f->text->shared;
 	e->pipeline = pipeline_load(&b->ld, with_defaults(b, f, map), e->name,
 	    f->text->dir);
 }
@@ -180,6 +164,19 @@ static void read_pipelines(struct build *b)
 	for (uint32_t i = 0; i < b->pipelines_n; i++)
 		if (b->pipelines[i].pipeline)
 			b->rs->pipelines[b->rs->pipelines_n++] = b->pipelines[i].pipeline;
+}
+
+/* By name there is the newest one: an older generation's is for its own bundle. */
+static void index_pipelines(struct build *b)
+{
+	GHashTable *table = b->rs->index->pipelines;
+
+	for (uint32_t i = 0; i < b->pipelines_n; i++) {
+		struct pipeline_entry *e = &b->pipelines[i];
+
+		if (!e->shared || !g_hash_table_lookup(table, &e->pipeline->name))
+			g_hash_table_insert(table, &e->pipeline->name, e->pipeline);
+	}
 }
 
 /* ---- rules ---- */
@@ -226,8 +223,17 @@ static void read_rules(struct build *b)
 {
 	uint32_t n = 0;
 
-	for (uint32_t i = 0; i < b->files_n; i++)
-		n += b->files[i].keys.rules ? b->files[i].keys.rules->n : 0;
+	for (uint32_t i = 0; i < b->files_n; i++) {
+		struct rule_file *f = &b->files[i];
+
+		if (f->keys.rules && f->keys.rules->n &&
+		    str_is(f->text->bundle, SHARED_BUNDLE)) {
+			BAD(&b->ld, load_key(f->root, "rules"), "'shared' holds no rules:"
+			    " it is for what the rules of others refer to");
+			f->keys.rules = NULL;
+		}
+		n += f->keys.rules ? f->keys.rules->n : 0;
+	}
 	if (n > RULES_MAX) {
 		diag_add(b->ld.diags, SEV_ERROR, (struct span){0},
 		    "%u rules: at most %d are possible", n, RULES_MAX);
@@ -321,7 +327,7 @@ struct ruleset *ruleset_build(const struct rule_text *texts, uint32_t n,
 	for (uint32_t i = 0; i < n; i++)
 		read_file(&b, &texts[i], i);
 	for (uint32_t i = 0; i < n; i++)
-		merge_defaults(&b, &b.files[i]);
+		scope_defaults(&b, &b.files[i]);
 	read_pipelines(&b);
 	read_rules(&b);
 	share_aggregates(rs);
@@ -329,15 +335,14 @@ struct ruleset *ruleset_build(const struct rule_text *texts, uint32_t n,
 	plan_finish(&rs->plan);
 	g_hash_table_unref(b.by_name);
 	g_hash_table_unref(b.ld.progs);
-	arena_free(b.ld.tree);
 	diags_sort(diags);
 	if (diags_errors(diags) > before) {
+		arena_free(b.ld.tree);
 		ruleset_unref(rs);
 		return NULL;
 	}
-	for (uint32_t i = 0; i < rs->pipelines_n; i++)
-		g_hash_table_insert(rs->index->pipelines, &rs->pipelines[i]->name,
-		    rs->pipelines[i]);
+	index_pipelines(&b);
+	arena_free(b.ld.tree);
 	ladders_build(rs);
 	rs->dispatch = dispatch_build(rs->rules, rs->rules_n, rs->arena);
 	ruleset_pack(rs, texts, n);

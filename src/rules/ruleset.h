@@ -103,12 +103,17 @@ struct ruleset {
 	struct event_format **formats;	/* by source instance id; [0] is unused */
 	uint32_t	 formats_n;
 };
-/* One rule file as read: once, into memory. */
+/* One rule file as read: once, into memory.
+ * A bundle that keeps its last good texts also keeps the shared texts that they were
+ * built against: `shared` numbers them.  A file of the bundle `shared` belongs to that
+ * generation, any other refers to it; 0 is the newest. */
 struct rule_text {
 	struct str	 bundle;	/* "" for the files directly in rules/ */
 	struct str	 name;		/* path as shown in diagnostics */
 	struct str	 dir;		/* absolute directory of the file */
 	struct str	 bytes;
+	uint32_t	 shared;
+	bool		 companion;	/* no rule file: one that a rule file names */
 };
 /* NULL when diags holds an error.  Pure and re-entrant: runs on the helper thread.
  * The diags' texts are those of the files, in order. */

@@ -1,15 +1,17 @@
 /* Due times: cron lines in a zone, and intervals.
  *
- * A cron line that names its times ("fixed": `30 2 * * *`) maps each local time to
+ * A cron line that names its hours ("fixed": `30 2 * * *`) maps each local time to
  * one instant: the first where it occurs twice, the next one that exists where it
  * does not.  That map, instant(), never goes backwards, which is why next and previous
  * can search local times alone:
  *	(1) for every local minute l <= local(t): instant(l) <= t
  *	(2) a later minute whose instant is still before t stands less than one
  *	    transition (25 h covers them all) ahead of local(t).
- * A line whose minute or hour is a step or `*` ("interval") follows the clock on the
- * wall: it is due at each instant whose local time matches, so a repeated hour repeats
- * and a missing one is left out.
+ * A line whose hour field has a `*` ("interval": hourly, every six hours) follows the
+ * clock on the wall: it is due at each instant whose local time matches, so a repeated
+ * hour repeats and a missing one is left out.  Vixie cron draws the same line at a `*`
+ * in the minutes as well; by the hours alone, a line that is due all through hour 2 of
+ * each night loses none of them.
  *
  * Floor division throughout: times before 1970 are negative. */
 #include "rules/schedule.h"
@@ -185,6 +187,14 @@ static bool single(uint64_t bits)
 	return bits && (bits & (bits - 1)) == 0;
 }
 
+static bool has_nth(const struct cron *c)
+{
+	for (int i = 0; i < 6; i++)
+		if (c->nth[i])
+			return true;
+	return false;
+}
+
 void schedule_print(const struct schedule *s, GString *out)
 {
 	const struct cron *c = &s->cron;
@@ -204,7 +214,7 @@ void schedule_print(const struct schedule *s, GString *out)
 	}
 	if (single(c->minutes) && single(c->hours) && c->any_day &&
 	    c->days == 0xfffffffe && c->months == 0x1ffe &&
-	    (c->weekdays == 0x7f || single(c->weekdays)))
+	    (c->weekdays == 0x7f || (single(c->weekdays) && !has_nth(c))))
 		g_string_append_printf(out, "at %02d:%02d every %s",
 		    __builtin_ctz(c->hours), __builtin_ctzll(c->minutes),
 		    c->weekdays == 0x7f ? "day" : days[__builtin_ctz(c->weekdays)]);

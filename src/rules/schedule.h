@@ -1,12 +1,13 @@
 /* Cron and interval times: arithmetic next/previous search, no enumeration.
  *
  * Cron: five fields with names, ranges, lists and steps, day-of-month OR
- * day-of-week when both are restricted (POSIX crontab(5)), @hourly @daily
- * @midnight @weekly @monthly @yearly @annually.  A local time that does not exist
- * moves to the next instant that does; one that occurs twice fires at the first
- * only.  A cron whose minute or hour field is a step or `*` ("interval" fields)
- * follows elapsed time through a repeated or missing hour.  `every: D` counts
- * from the epoch (k * D) in elapsed time. */
+ * day-of-week when both are restricted (POSIX crontab(5)), L L-n LW nW weekday#n
+ * weekdayL (cron_day.c), @hourly @daily @midnight @weekly @monthly @yearly @annually.
+ * A line that names its hours: a local time that does not exist moves to the next
+ * instant that does; one that occurs twice fires at the first only; several that come
+ * to the same instant are one due time.  A line whose hour field has a `*` follows the
+ * clock on the wall: a repeated hour repeats, a missing one is left out.
+ * `every: D` counts from the epoch (k * D) in elapsed time. */
 #ifndef RULES_SCHEDULE_H
 #define RULES_SCHEDULE_H
 

@@ -150,10 +150,11 @@ bool schema_open(sqlite3 *db, bool *fresh, struct err *err)
 			       " migration",
 			       version, cells, STORE_SCHEMA, CELLS_CODEC);
 	if (version < STORE_SCHEMA || cells < CELLS_CODEC)
-		return err_set(err, ERR_USAGE,
-			       "the database has schema %d, cells %d, of before the"
-			       " first release; this program knows schema %d, cells %d"
-			       " only: start with a new state directory",
-			       version, cells, STORE_SCHEMA, CELLS_CODEC);
+		return err_set(err, ERR_USAGE, "the database was written by an older"
+		    " retraind (schema %d, cells %d; this one has %d, %d) and can't be"
+		    " converted: go on with the older program, or move the database"
+		    " files away and start afresh: history, champions and the"
+		    " positions in the sources begin anew",
+		    version, cells, STORE_SCHEMA, CELLS_CODEC);
 	return true;
 }

@@ -1,9 +1,10 @@
 /* Rule files: which ones, and whether they may be trusted.
  *
  * *.yaml *.yml *.json directly in the directory, not starting with '.', and not
- * *.test.yaml.  Owner root, the daemon's uid or one of `owners`; not writable by
- * others; by a group only if it is `group`.  A directory that is sticky and root's, or
- * a read-only mount, needs no owner (ConfigMaps).  Symlinks are followed. */
+ * *.test.yaml; and *.ics, which calendars name.  Owner root, the daemon's uid or one of
+ * `owners`; not writable by others; by a group only if it is `group`.  A directory that
+ * is sticky and root's, or a read-only mount, needs no owner (ConfigMaps).  Symlinks are
+ * followed. */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -28,6 +29,12 @@ static bool is_rule_file(const char *name)
 		return false;
 	return g_str_has_suffix(name, ".yaml") || g_str_has_suffix(name, ".yml") ||
 	    g_str_has_suffix(name, ".json");
+}
+
+/* No rule file, but one that a rule file may name. */
+static bool is_companion(const char *name)
+{
+	return name[0] != '.' && g_str_has_suffix(name, ".ics");
 }
 
 static bool owner_allowed(uid_t uid, const struct reload_options *o)
@@ -121,7 +128,8 @@ static bool read_one(const char *dir, const char *name, const struct reload_opti
 			n += got;
 		*ret = (struct rule_text){ .bundle = STR(""),
 			.name = arena_str(a, str_of(path)),
-			.dir = arena_str(a, str_of(dir)), .bytes = { buf, (uint32_t)n } };
+			.dir = arena_str(a, str_of(dir)), .bytes = { buf, (uint32_t)n },
+			.companion = is_companion(name) };
 		ok = n == st.st_size ||		/* half a file may be valid YAML */
 		    err_set(err, ERR_IO, "'%s': %s", path, got < 0 ? g_strerror(errno) :
 			"it became shorter while it was read");
@@ -150,7 +158,7 @@ bool rules_read(const struct reload_options *o, struct arena *a, struct rule_tex
 		ok = err_set(err, ERR_IO, "rules directory '%s': %s", dir,
 			     g_strerror(errno));
 	while (ok && (errno = 0, name = g_dir_read_name(d)))
-		if (is_rule_file(name))
+		if (is_rule_file(name) || is_companion(name))
 			g_ptr_array_add(names, g_strdup(name));
 	if (ok && errno)		/* some of the files are not all of them */
 		ok = err_set(err, ERR_IO, "rules directory '%s': %s", dir,

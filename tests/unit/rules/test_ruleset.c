@@ -224,8 +224,10 @@ static struct ruleset *build_files(const struct file *f, uint32_t n,
 	struct ruleset *rs;
 
 	for (uint32_t i = 0; i < n; i++) {
-		v[i] = (struct rule_text){str_of(f[i].bundle), str_of(f[i].name),
-			*f[i].bundle ? STR("/r/sub") : STR("/r"), str_of(f[i].bytes)};
+		v[i] = (struct rule_text){.bundle = str_of(f[i].bundle),
+		    .name = str_of(f[i].name),
+		    .dir = *f[i].bundle ? STR("/r/sub") : STR("/r"),
+		    .bytes = str_of(f[i].bytes)};
 		shown[i] = (struct text){v[i].name, v[i].bytes};
 	}
 	diags = diags_new(shown, n);

@@ -91,8 +91,8 @@ static const struct line lines[] = {
 	{"*/20 * * * *", {"*/20", "*", "*", "*", "*"}, true},
 	{"10 */2 * * *", {"10", "*/2", "*", "*", "*"}, true},
 	{"5 * * * *", {"5", "*", "*", "*", "*"}, true},
-	{"*/30 2 * * *", {"*/30", "2", "*", "*", "*"}, true},
-	{"0-59/7 0-23 * * *", {"0-59/7", "0-23", "*", "*", "*"}, true},
+	{"*/30 2 * * *", {"*/30", "2", "*", "*", "*"}, false},
+	{"0-59/7 0-23 * * *", {"0-59/7", "0-23", "*", "*", "*"}, false},
 };
 
 /* Matches a local minute (as if UTC) against a line. */
@@ -268,6 +268,64 @@ static void names_macros_and_rare_dates(void **state)
 	    at("2096-02-29T00:00:00Z"));
 }
 
+/* Calendars: 2026-02 ends on Saturday 28, 2026-05 on Sunday 31 and 2026-01 on Saturday;
+ * 2026-08-01 is a Saturday, 2026-11-01 and 2026-03-01 are Sundays. */
+static void letters_of_the_month(void **state)
+{
+	(void)state;
+	check_next("0 3 L * *", "UTC", "2026-02-01T00:00:00Z",
+	    "2026-02-28T03:00:00.000Z");
+	check_next("0 3 l * *", "UTC", "2028-02-01T00:00:00Z",
+	    "2028-02-29T03:00:00.000Z");
+	check_next("0 3 L-2 * *", "UTC", "2026-04-01T00:00:00Z",
+	    "2026-04-28T03:00:00.000Z");
+	check_next("0 3 L-29 * *", "UTC", "2026-02-01T00:00:00Z",
+	    "2026-03-02T03:00:00.000Z");	/* February has no such day */
+	check_next("0 3 LW * *", "UTC", "2026-05-01T00:00:00Z",
+	    "2026-05-29T03:00:00.000Z");
+	check_next("0 3 LW * *", "UTC", "2026-02-01T00:00:00Z",
+	    "2026-02-27T03:00:00.000Z");
+	check_next("0 3 15W * *", "UTC", "2026-08-01T00:00:00Z",
+	    "2026-08-14T03:00:00.000Z");	/* the 15th is a Saturday */
+	check_next("0 3 15W * *", "UTC", "2026-03-01T00:00:00Z",
+	    "2026-03-16T03:00:00.000Z");	/* ... a Sunday */
+	check_next("0 3 15W * *", "UTC", "2026-04-01T00:00:00Z",
+	    "2026-04-15T03:00:00.000Z");	/* ... a Wednesday */
+	check_next("0 3 1W * *", "UTC", "2026-07-31T00:00:00Z",
+	    "2026-08-03T03:00:00.000Z");	/* not in July */
+	check_next("0 3 31W * *", "UTC", "2026-05-02T00:00:00Z",
+	    "2026-05-29T03:00:00.000Z");	/* not in June */
+	check_next("0 3 31W * *", "UTC", "2026-06-01T00:00:00Z",
+	    "2026-07-31T03:00:00.000Z");	/* June has no 31st */
+	check_next("0 3 10,20W,L * *", "UTC", "2026-06-11T00:00:00Z",
+	    "2026-06-19T03:00:00.000Z");
+	check_next("0 3 10,20W,L * *", "UTC", "2026-06-20T00:00:00Z",
+	    "2026-06-30T03:00:00.000Z");
+}
+
+static void letters_of_the_week(void **state)
+{
+	(void)state;
+	check_next("0 3 * * fri#2", "UTC", "2026-02-01T00:00:00Z",
+	    "2026-02-13T03:00:00.000Z");
+	check_next("0 3 * * 5#2", "UTC", "2026-02-13T04:00:00Z",
+	    "2026-03-13T03:00:00.000Z");
+	check_next("0 3 * * 7#1", "UTC", "2026-02-02T00:00:00Z",
+	    "2026-03-01T03:00:00.000Z");
+	check_next("0 3 * * sun#5", "UTC", "2026-02-01T00:00:00Z",
+	    "2026-03-29T03:00:00.000Z");	/* February has four */
+	check_next("0 3 * * friL", "UTC", "2026-05-01T00:00:00Z",
+	    "2026-05-29T03:00:00.000Z");
+	check_next("0 3 * * 0L", "UTC", "2026-05-01T00:00:00Z",
+	    "2026-05-31T03:00:00.000Z");
+	check_next("0 3 * * mon,friL", "UTC", "2026-05-26T00:00:00Z",
+	    "2026-05-29T03:00:00.000Z");
+	check_next("0 3 L * fri#1", "UTC", "2026-05-02T00:00:00Z",
+	    "2026-05-31T03:00:00.000Z");	/* either or */
+	check_next("0 3 L * fri#1", "UTC", "2026-05-31T04:00:00Z",
+	    "2026-06-05T03:00:00.000Z");
+}
+
 static void every_counts_from_the_epoch(void **state)
 {
 	struct schedule *s = schedule_every(6 * 3600000, arena);
@@ -304,11 +362,23 @@ static void bad_lines_say_what_was_expected(void **state)
 	    "expected five fields, found more: there are no seconds and"
 	    " no years");
 	check_error("0 0 * * mou", 9, "'mou' is no day of week: expected 0-7 or sun-sat");
-	check_error("0 0 L * *", 5, "'L' is no day of month: expected a number");
+	check_error("0 0 1-5W * *", 8,
+	    "'W' does not belong here: expected a day as 15W, or L, L-3, LW");
+	check_error("0 0 L-31 * *", 7,
+	    "L-n counts days before the last: a number from 0 to 30");
+	check_error("0 0 * * mon-fri#2", 16,
+	    "'#' does not belong here: expected one weekday before it, as fri#2 or friL");
+	check_error("0 0 * * fri#6", 13, "which one of the month: a number from 1 to 5");
+	check_error("0 0 * * L", 9,
+	    "'L' stands after a day of the week, as in friL; Saturday is sat");
+	check_error("0 L * * *", 3, "'L' is no hour: expected a number");
+	check_error("0 0 1# * *", 6,
+	    "'#' does not belong here: expected a day as 15W, or L, L-3, LW");
 	check_error("5/10 * * * *", 1, "a step needs a range: write 5-59/...");
 	check_error("30-10 * * * *", 1, "the range of the minute goes backwards");
 	check_error("*/0 * * * *", 3, "a step of the minute is a number from 1 to 59");
 	check_error("0 0 30 2 *", 1, "this date never comes");
+	check_error("0 0 30W 2 *", 1, "this date never comes");
 	check_error("@dayly", 1, "unknown '@dayly', did you mean '@daily'");
 	check_error("@reboot", 1,
 	    "unknown '@reboot': expected @hourly, @daily, @midnight, @weekly,"
@@ -316,7 +386,9 @@ static void bad_lines_say_what_was_expected(void **state)
 	check_error("TZ=UTC 0 0 * * *", 1,
 	    "a zone does not belong into the line: use 'timezone'");
 	check_error("0 0 ? * *", 5,
-	    "'?' does not belong into a day of month: expected numbers, '*',"
+	    "'?' does not belong into a day of month: write '*'");
+	check_error("0 0 ! * *", 5,
+	    "'!' does not belong into a day of month: expected numbers, '*',"
 	    " '-', ',' and '/'");
 	check_error("", 1,
 	    "the minute is missing: expected five fields, minute hour day-of-month"
@@ -368,6 +440,7 @@ static void texts_for_people(void **state)
 	check_text(schedule_print, "0 2 * * *", "Asia/Shanghai",
 	    "at 02:00 every day (Asia/Shanghai)");
 	check_text(schedule_print, "30 6 * * mon", "UTC", "at 06:30 every Monday (UTC)");
+	check_text(schedule_print, "0 2 * * mon,fri#2", "UTC", "0 2 * * mon,fri#2 (UTC)");
 	check_text(schedule_print, "*/5 2 1 * *", "UTC", "*/5 2 1 * * (UTC)");
 	check_note("30 2 * * *", "2026-03-29T01:00:00Z",
 	    "02:30 does not exist on 2026-03-29 in Europe/Berlin: moved to 03:00");
@@ -384,6 +457,8 @@ int main(void)
 		cmocka_unit_test(intervals_follow_elapsed_time),
 		cmocka_unit_test(restricted_days_are_either_or),
 		cmocka_unit_test(names_macros_and_rare_dates),
+		cmocka_unit_test(letters_of_the_month),
+		cmocka_unit_test(letters_of_the_week),
 		cmocka_unit_test(every_counts_from_the_epoch),
 		cmocka_unit_test(bad_lines_say_what_was_expected),
 		cmocka_unit_test(jitter_is_stable_and_spread),

@@ -428,6 +428,30 @@ static void a_newer_schema_is_refused_by_both_versions(void **state)
 	open_it(f);
 }
 
+static void an_older_database_is_refused_with_the_way_on(void **state)
+{
+	struct fixture *f = *state;
+	char *path = g_build_filename(f->dir, "retraind.db", NULL);
+	struct err err = { 0 };
+	sqlite3 *db;
+
+	close_it(f);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	(void)sqlite3_exec(db, "UPDATE meta SET value=1 WHERE name='cells'", NULL, NULL,
+	    NULL);
+	sqlite3_close(db);
+	assert_null(store_open(f->dir, &options, &err));
+	assert_int_equal(err.code, ERR_USAGE);
+	assert_non_null(strstr(err.msg, "older retraind (schema 2, cells 1;"));
+	assert_non_null(strstr(err.msg, "begin anew"));		/* not cut off */
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	(void)sqlite3_exec(db, "UPDATE meta SET value=2 WHERE name='cells'", NULL, NULL,
+	    NULL);
+	sqlite3_close(db);
+	g_free(path);
+	open_it(f);
+}
+
 /* A disk of 1 MiB: the commit that does not fit changes nothing, and goes through once
  * there is space. */
 static void a_full_disk_keeps_the_commit(void **state)
@@ -489,6 +513,7 @@ int main(void)
 		TEST(a_run_is_asked_by_name_and_by_number),
 		TEST(a_second_daemon_is_kept_out),
 		TEST(a_newer_schema_is_refused_by_both_versions),
+		TEST(an_older_database_is_refused_with_the_way_on),
 		TEST(a_full_disk_keeps_the_commit),
 	};
 
