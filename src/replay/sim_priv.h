@@ -22,6 +22,7 @@ struct virtual {		/* an unfinished run; the strings are its own */
 	bool		 started;
 	bool		 has_plan;
 	struct sim_plan	 plan;
+	GPtrArray	*open;	/* char *: step, key, step, key ..: answered "running" */
 };
 struct kept {			/* text of a pipeline that an unfinished run names */
 	uint8_t		 hash[32];

@@ -23,6 +23,7 @@ void sim_virtual_free(void *p)
 	g_free((char *)(uintptr_t)v->r.pipeline.p);
 	g_free((char *)(uintptr_t)v->r.key.p);
 	g_free((char *)(uintptr_t)v->r.rule.p);
+	g_ptr_array_free(v->open, TRUE);
 	g_free(v);
 }
 
@@ -156,11 +157,36 @@ static struct virtual *virtual_named(const struct sim *s, struct str name)
 	return NULL;
 }
 
+static const struct sim_step *step_plan(const struct virtual *v, struct str step)
+{
+	static const struct sim_step fine = { .state = REPORT_COMPLETED };
+
+	if (!v || !v->has_plan || !v->plan.steps)
+		return NULL;
+	for (uint32_t i = 0; i < v->plan.steps_n; i++)
+		if (str_is(v->plan.steps[i].name, step))
+			return &v->plan.steps[i];
+	return &fine;
+}
+
+static void say_later(struct sim *s, const struct sim_step *step, struct str key)
+{
+	struct later *l = later_add(s, step->after_ms, key);
+
+	l->report = true;
+	l->op = EXEC_POLL;
+	l->state = step->state;
+	l->step = step;
+}
+
 static void plan_end(struct sim *s, struct virtual *v)
 {
 	struct later *l;
 
 	v->r.planned = true;
+	for (guint i = 0; v->plan.steps && i < v->open->len; i += 2)
+		say_later(s, step_plan(v, str_of(v->open->pdata[i])),
+		    str_of(v->open->pdata[i + 1]));
 	if (v->plan.steps || v->plan.after_ms < 0)
 		return;		/* its steps are answered as they start */
 	l = later_add(s, v->plan.after_ms, v->r.name);
@@ -182,6 +208,7 @@ static void fold_run(struct sim *s, const struct run_row *row)
 		v->r = (struct sim_run){ .id = row->id, .name = own(row->name),
 			.pipeline = own(row->pipeline), .key = own(row->key),
 			.rule = own(row->rule), .created_ms = row->created_ms };
+		v->open = g_ptr_array_new_with_free_func(g_free);
 		g_ptr_array_add(s->runs, v);
 	}
 	v->r.running = row->state == RUN_RUNNING;
@@ -196,27 +223,22 @@ static void fold_run(struct sim *s, const struct run_row *row)
 
 static void answer_start(struct sim *s, const struct exec_op *op)
 {
-	static const struct sim_step fine = { .state = REPORT_COMPLETED };
-	const struct virtual *v = virtual_named(s, op->run_id);
-	const struct sim_step *step = v && v->has_plan && v->plan.steps ? &fine : NULL;
+	struct virtual *v = virtual_named(s, op->run_id);
+	const struct sim_step *step = step_plan(v, op->step);
 	struct later *l;
 
-	for (uint32_t i = 0; step && i < v->plan.steps_n; i++)
-		if (str_is(v->plan.steps[i].name, op->step))
-			step = &v->plan.steps[i];
 	if (!step || step->after_ms > 0) {
 		l = later_add(s, 0, op->key);
 		l->report = true;
 		l->op = EXEC_START;
 		l->state = REPORT_RUNNING;
 	}
-	if (!step)
-		return;
-	l = later_add(s, step->after_ms, op->key);
-	l->report = true;
-	l->op = EXEC_POLL;
-	l->state = step->state;
-	l->step = step;
+	if (step) {
+		say_later(s, step, op->key);
+	} else if (v) {
+		g_ptr_array_add(v->open, g_strndup(op->step.p, op->step.len));
+		g_ptr_array_add(v->open, g_strndup(op->key.p, op->key.len));
+	}
 }
 
 void sim_fold_ops(struct sim *s, const struct effects *fx)
