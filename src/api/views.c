@@ -55,6 +55,10 @@ static void put_counts(const struct decide *d, const struct rule *r, GString *s)
 		{ "evaluated", n.fate[FATE_EVALUATED] }, { "late", n.fate[FATE_LATE] },
 		{ "refused_key", n.fate[FATE_REFUSED_KEY] },
 		{ "invalid", n.fate[FATE_INVALID] }, { "fired", n.fired },
+		{ "samples", n.sample[SIGNAL_TAKEN] },
+		{ "samples_late", n.sample[SIGNAL_LATE] },
+		{ "samples_invalid", n.sample[SIGNAL_INVALID] },
+		{ "samples_refused", n.sample[SIGNAL_FULL] },
 		{ "suppressed", n.suppressed }, { "observed", n.observed },
 		{ "error", n.error },
 	};

@@ -85,6 +85,8 @@ struct decided {
 struct rule_count {		/* matched = sum of fates (promise G10); since start */
 	uint64_t	 fate[FATE_MAX];
 	uint64_t	 fired, suppressed, observed, error;
+	/* Of its signals, by enum signal_fate: an event may bring many, or none. */
+	uint64_t	 sample[SIGNAL_FULL + 1];
 	uint32_t	 keys;
 };
 

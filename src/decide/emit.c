@@ -134,7 +134,8 @@ static void ctx_move(struct ctx *to, const struct ctx *from)
 {
 	*to = *from;
 	for (uint32_t i = 0; i < to->rule->signals_n; i++)
-		to->vars[RVAR_SIGNALS + i] = value_host(&to->sig[i].host);
+		if (to->vars[RVAR_SIGNALS + i].tag == VALUE_HOST)
+			to->vars[RVAR_SIGNALS + i] = value_host(&to->sig[i].host);
 }
 
 static void fill(struct ctx *c, const struct trigger *t, struct value params,

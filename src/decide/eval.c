@@ -29,6 +29,61 @@ static struct value sig_select(const struct host *h, struct str name, struct are
 
 static const struct host_ops sig_ops = { .type_name = "signal", .select = sig_select };
 
+/* ---- a map of signals ---- */
+
+static struct value sub_value(const struct sig_host *map, uint32_t root, struct arena *a)
+{
+	struct sig_host *s = ARENA_NEW(a, struct sig_host);
+
+	if (!s)
+		return value_error(VALUE_COST, "memory limit of the evaluation");
+	*s = *map;
+	s->host.ops = &sig_ops;
+	s->root = root;
+	return value_host(&s->host);
+}
+
+static struct value map_select(const struct host *h, struct str name, struct arena *a)
+{
+	const struct sig_host *s = (const struct sig_host *)(const void *)h;
+	uint32_t root = signal_sub(s->spec, s->d->cells, s->root, name, false);
+
+	if (!root || !signal_has_data(s->spec, s->d->cells, root, s->clock))
+		return (struct value){ .tag = VALUE_ABSENT };
+	return sub_value(s, root, a);
+}
+
+static bool map_next(const struct host *h, uint32_t *it, struct value *k, struct value *v,
+    struct arena *a)
+{
+	const struct sig_host *s = (const struct sig_host *)(const void *)h;
+	uint32_t root;
+	struct str sub;
+
+	if (!signal_sub_next(s->spec, s->d->cells, s->root, s->clock, it, &sub, &root))
+		return false;
+	*k = value_str(sub);
+	*v = sub_value(s, root, a);
+	return true;
+}
+
+static const struct host_ops map_ops = { .type_name = "map", .select = map_select,
+	.next = map_next };
+
+/* A map without a member is NO_DATA: `exists` over nothing would be false, and false
+ * ends episodes. */
+static struct value map_value(struct sig_host *s)
+{
+	uint32_t it = 0, root;
+	struct str sub;
+
+	if (!s->root || !signal_sub_next(s->spec, s->d->cells, s->root, s->clock, &it,
+	    &sub, &root))
+		return value_error(VALUE_NO_DATA, "no sub-key with data");
+	s->host.ops = &map_ops;
+	return value_host(&s->host);
+}
+
 void ctx_init(struct decide *d, struct ctx *c, struct rule_state *rs, struct str key)
 {
 	/* The rest goes with signals_n: ctx_vars(). */
@@ -266,7 +321,8 @@ void ctx_vars(struct ctx *c, struct keyed *k, int64_t clock, uint32_t needs)
 		c->sig[i] = (struct sig_host){ .host = { &sig_ops }, .d = c->d,
 			.spec = &c->rule->signals[i].spec, .clock = clock,
 			.root = signal_root(c->d, k, i) };
-		c->vars[RVAR_SIGNALS + i] = value_host(&c->sig[i].host);
+		c->vars[RVAR_SIGNALS + i] = c->sig[i].spec->by ?
+		    map_value(&c->sig[i]) : value_host(&c->sig[i].host);
 	}
 	if (needs & ~(1u << RVAR_KEY | 1u << RVAR_NOW | 1u << RVAR_VARS))
 		put_facts(c, needs);

@@ -85,6 +85,7 @@ struct rule_state {
 	uint32_t	 reads_n;
 	uint32_t	 needs;		/* bit per rule_var that its expressions read */
 	uint32_t	 where_needs;	/* ... that key and where read */
+	uint32_t	 sample_needs;	/* ... that value, each and by read */
 	bool		 model_params;	/* the pipeline's model reads its parameters */
 	bool		 has_since;	/* a since: window */
 	GPtrArray	*keys;		/* struct keyed, in no particular order */
@@ -377,9 +378,12 @@ bool event_job(struct decide *, struct rule_state *, const struct dispatch_hit *
 bool event_refused(struct decide *, struct rule_state *, const struct delivery *);
 bool event_body(struct decide *, struct job *, struct emission *);
 void delivery_keep(struct decide *, const struct delivery *);
-/* rule_signal.c */
+/* sample.c */
+#define EACH_MAX 1000		/* elements of `each` */
 enum rule_fate signal_sample(struct decide *, const struct delivery *, int64_t clock);
 void signal_samples(struct decide *, struct job *);
+uint32_t signal_root(const struct decide *, struct keyed *, uint32_t signal);
+/* rule_signal.c */
 void signal_ctx(struct decide *, struct ctx *, struct rule_state *, struct keyed *,
     int64_t clock);
 bool signal_evaluate(struct decide *, struct rule_state *, struct keyed *, int64_t clock,
@@ -392,7 +396,6 @@ void key_wake(struct decide *, struct rule_state *, struct keyed *);
 void key_arm_hold(struct decide *, struct keyed *, int64_t hold);
 struct keyed *key_new(struct decide *, struct rule_state *, struct str key);
 struct machine_config machine_config_of(const struct rule *);
-uint32_t signal_root(const struct decide *, struct keyed *, uint32_t signal);
 /* rule_schedule.c */
 void schedule_job_begin(struct decide *, struct rule_state *);
 bool schedule_body(struct decide *, struct job *, struct emission *);

@@ -59,7 +59,7 @@ void reads_find(struct rule_state *rs)
 {
 	const struct rule *r = rs->rule;
 	struct reading all = { .fields = g_array_new(FALSE, FALSE, sizeof(uint32_t)) };
-	struct reading where = { 0 }, params = { 0 };
+	struct reading where = { 0 }, params = { 0 }, sample = { 0 };
 
 	read_prog(&all, r->when);
 	read_prog(&all, r->recover);
@@ -73,11 +73,17 @@ void reads_find(struct rule_state *rs)
 		read_prog(&where, r->selectors[i].where);
 		read_prog(&where, r->selectors[i].time);
 	}
+	for (uint32_t i = 0; i < r->signals_n; i++) {
+		read_prog(&sample, r->signals[i].value);
+		read_prog(&sample, r->signals[i].each);
+		read_prog(&sample, r->signals[i].by);
+	}
 	rs->model_params = pipeline_reads_params(r);
 	if (rs->model_params && r->params.kind)
 		tmpl_each_prog(&r->params, read_prog, &params);
 	if (where.needs & (1u << RVAR_CHAMPION | 1u << RVAR_CANDIDATE))
 		where.needs |= params.needs;
+	rs->sample_needs = sample.needs & ~(1u << RVAR_ITEM | 1u << RVAR_ITEM_KEY);
 	rs->needs = all.needs | where.needs;
 	rs->where_needs = where.needs;
 	g_free(rs->reads);

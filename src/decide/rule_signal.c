@@ -1,4 +1,4 @@
-/* Signal rules: samples into windows, and the evaluation of one key.
+/* Signal rules: the evaluation of one key (its samples: sample.c).
  *
  * A key is evaluated at each of its events and at every instant at which its answer
  * can change without one.  Those instants are a function of the key's cells:
@@ -33,97 +33,6 @@ struct keyed *key_new(struct decide *d, struct rule_state *rs, struct str key)
 	if (rs->rule->kind == RULE_SIGNAL && rs->rule->every_ms)
 		c->every_at = d->now_tick + rs->rule->every_ms;
 	return k;
-}
-
-uint32_t signal_root(const struct decide *d, struct keyed *of, uint32_t i)
-{
-	const struct keyed *k = keyed_signal(d, of, i);
-
-	return k ? ((const struct signal_cell *)cells_get(d->cells, k->cell))->root : 0;
-}
-
-static struct keyed *signal_make(struct decide *d, struct keyed *of, uint32_t i)
-{
-	const struct rule_state *rs = of->rs;
-	const struct signal_spec *spec = &rs->rule->signals[i].spec;
-	struct keyed *k = keyed_signal(d, of, i);
-	struct signal_cell *c;
-	uint32_t root;
-
-	if (k) {
-		keyed_use(d, k);
-		return k;
-	}
-	k = keyed_add(d, CELL_SIGNAL, rs->sig[i]->owner, of->key, sizeof(*c), 0,
-	    rs->rule->key_ttl_ms);
-	root = signal_new(spec, d->cells);
-	c = cells_touch(d->cells, k->cell);
-	c->root = root;
-	return k;
-}
-
-/* A number, or a text: the signal says whether it takes that. */
-static bool sample_of(struct value v, struct sample *ret)
-{
-	if (v.tag == VALUE_STRING)
-		ret->text = value_as_str(v);
-	return v.tag == VALUE_STRING || value_number(v, &ret->x);
-}
-
-static enum signal_fate add_sample(struct decide *d, struct rule_state *rs, uint32_t i,
-    const struct delivery *v, struct ctx *c)
-{
-	const struct rule_signal *s = &rs->rule->signals[i];
-	struct keyed *k = signal_make(d, v->k, i);
-	const struct signal_cell *sc = cells_get(d->cells, k->cell);
-	struct sample x = { .x = 1 };
-
-	if (k->seq == d->seq)		/* another rule added it */
-		return (enum signal_fate)k->fate;
-	k->seq = d->seq;
-	k->fate = SIGNAL_INVALID;
-	if (!s->value || sample_of(ctx_eval(c, s->value), &x))
-		k->fate = (uint8_t)signal_add(&s->spec, d->cells, sc->root, v->t_ms, &x,
-		    v->mark);
-	return (enum signal_fate)k->fate;
-}
-
-/* One fate for the event: what any signal took counts as evaluated. */
-static enum rule_fate worst_of(uint32_t taken, uint32_t late, uint32_t other)
-{
-	if (taken || (!late && !other))
-		return FATE_EVALUATED;
-	return late ? FATE_LATE : FATE_INVALID;
-}
-
-/* One event becomes a sample of each signal that takes from its selector. */
-enum rule_fate signal_sample(struct decide *d, const struct delivery *v, int64_t clock)
-{
-	struct rule_state *rs = v->k->rs;
-	uint32_t taken = 0, late = 0, other = 0;
-	struct ctx *c = &d->ctx;
-
-	ctx_init(d, c, rs, v->key);
-	ctx_event(c, d->in->event);
-	ctx_vars(c, NULL, clock, 0);
-	for (uint32_t i = 0; i < rs->rule->signals_n; i++) {
-		enum signal_fate f;
-
-		if (rs->rule->signals[i].from != v->selector)
-			continue;
-		f = add_sample(d, rs, i, v, c);
-		taken += f == SIGNAL_TAKEN;
-		late += f == SIGNAL_LATE;
-		other += f == SIGNAL_INVALID || f == SIGNAL_FULL;
-	}
-	delivery_keep(d, v);
-	return worst_of(taken, late, other);
-}
-
-void signal_samples(struct decide *d, struct job *j)
-{
-	for (uint32_t n = 0; n < j->n; n++)
-		j->rs->count.fate[signal_sample(d, &j->v[n], j->clock)]++;
 }
 
 /* ---- deadlines of a key ---- */

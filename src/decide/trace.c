@@ -88,14 +88,20 @@ bool trace_is_leaf(const struct prog *p, const struct trace *t, uint32_t i)
 	return true;
 }
 
+static bool word_byte(char c)
+{
+	return g_ascii_isalnum(c) || c == '_';
+}
+
 static bool names_signal(struct str text, struct str name)
 {
-	for (uint32_t i = 0; i + name.len < text.len; i++) {
-		bool start = !i || !(g_ascii_isalnum(text.p[i - 1]) ||
-				     text.p[i - 1] == '_' || text.p[i - 1] == '.');
+	for (uint32_t i = 0; i + name.len <= text.len; i++) {
+		uint32_t end = i + name.len;
 
-		if (start && text.p[i + name.len] == '.' &&
-		    memcmp(text.p + i, name.p, name.len) == 0)
+		if ((i && (word_byte(text.p[i - 1]) || text.p[i - 1] == '.')) ||
+		    (end < text.len && word_byte(text.p[end])))
+			continue;
+		if (memcmp(text.p + i, name.p, name.len) == 0)
 			return true;
 	}
 	return false;
@@ -121,6 +127,22 @@ static void print_window(const struct signal_spec *s, GString *out)
 	}
 }
 
+/* Which sub-keys there are; their numbers are in the condition's own rows. */
+static void put_map_detail(const struct sig_host *h, GString *s)
+{
+	uint32_t it = 0, root, n = 0;
+	struct str sub;
+
+	while (h->root && signal_sub_next(h->spec, h->d->cells, h->root, h->clock, &it,
+	    &sub, &root))
+		n++;
+	g_string_append_printf(s, "%s%u of %u sub-keys with data, ", s->len ? "; " : "",
+	    n, h->root ? signal_subs(h->d->cells, h->root) : 0);
+	if (h->spec->min_count > 1)
+		g_string_append_printf(s, "min %u, ", h->spec->min_count);
+	print_window(h->spec, s);
+}
+
 static void put_detail(struct ctx *c, struct str text, GString *out)
 {
 	GString *s = g_string_new(NULL);
@@ -131,6 +153,10 @@ static void put_detail(struct ctx *c, struct str text, GString *out)
 
 		if (!names_signal(text, h->spec->name))
 			continue;
+		if (h->spec->by) {
+			put_map_detail(h, s);
+			continue;
+		}
 		n = h->root ? signal_count(h->spec, c->d->cells, h->root, h->clock) : 0;
 		if (s->len)
 			g_string_append(s, "; ");

@@ -52,6 +52,7 @@ static struct family families[] = {
 	ROW("quarantined_total", COUNTER, "Quarantined messages by reason"),
 	ROW("source_reconnects_total", COUNTER, "Reconnects"),
 	ROW("source_gaps_total", COUNTER, "Gaps in a source's positions"),
+	ROW("rule_samples_total", COUNTER, "Samples of a rule's signals, by outcome"),
 	ROW("rule_matched_total", COUNTER,
 	    "Events that matched a rule, by what became of them"),
 	ROW("decisions_total", COUNTER, "Decisions by rule and outcome"),

@@ -74,6 +74,9 @@ void rule_selectors(struct reading *);
 /* Names and windows first, values later: expressions need the names. */
 void rule_signals(struct reading *);
 void rule_signal_values(struct reading *);
+/* value, each and by; the NAME_ bits that they read.  What identity they add. */
+unsigned rule_sample(struct reading *, const struct yaml *map, struct rule_signal *);
+void rule_sample_hash(const struct rule_signal *, GString *json);
 /* run, params and what is known of the model. */
 void rule_run(struct reading *);
 void rule_schedule(struct reading *);

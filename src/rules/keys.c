@@ -4,6 +4,8 @@
  * have: using one is an error, never ignored. */
 #include "rules/keys.h"
 
+#include "signal/signal.h"
+
 #define SECOND INT64_C(1000)
 #define HOUR (3600 * SECOND)
 #define DAY (24 * HOUR)
@@ -187,9 +189,13 @@ const struct option signal_options[] = {
 	SPAN(signal_keys, "offset", offset_ms, "0", "shift of tumbling windows"),
 	LATER(signal_keys, "every", "hopping windows"),
 	LATER(signal_keys, "session", "windows that end with a pause"),
-	LATER(signal_keys, "by", "a map of signals by sub-key"),
-	LATER(signal_keys, "max_by", "sub-keys at most"),
-	LATER(signal_keys, "each", "many samples from one event"),
+	EXPR(signal_keys, "each", each,
+	    "a list or map of the event: a sample per element, which 'value' and 'by'"
+	    " read as item, its index or key as item_key"),
+	EXPR(signal_keys, "by", by,
+	    "expression of a sub-key: the signal is then a map from sub-keys to signals"),
+	COUNT(signal_keys, "max_by", max_by, "1000", 1, SIGNAL_BY_MAX,
+	    "sub-keys of a key at most; new ones are refused then"),
 	LATER(signal_keys, "detect", "a drift detector"),
 	LATER(signal_keys, "test", "a test against the model's baseline"),
 	LATER(signal_keys, "baseline", "what a detector or test compares with"),

@@ -45,7 +45,8 @@ struct selector_keys {
 };
 struct signal_keys {
 	struct str	 from, timezone;
-	const struct yaml *value, *later;
+	const struct yaml *value, *each, *by, *later;
+	int64_t		 max_by;
 	int64_t		 over_ms, tumbling_ms, offset_ms, last, since, min_count;
 	int64_t		 resolution, max_samples;
 };

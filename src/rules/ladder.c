@@ -42,6 +42,8 @@ static bool fits(const struct rule *r, struct expr_limit *when,
 
 	return r->kind == RULE_SIGNAL && r->mode != MODE_DISABLED &&
 	    r->selectors_n == 1 && r->signals_n == 1 &&
+	    r->signals[0].spec.kind == SIGNAL_WINDOW && !r->signals[0].spec.by &&
+	    !r->signals[0].each &&
 	    r->signals[0].spec.window == WINDOW_COUNT && !r->refire_ms && !r->every_ms &&
 	    of_event(s->where) && of_event(s->key) && of_event(s->time) &&
 	    of_event(r->signals[0].value) && limit_of(r->when, when) &&

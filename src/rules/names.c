@@ -31,6 +31,8 @@ static const struct name_row rule_vars[] = {
 	{"candidate", NAME_MODEL, EXPR_DYN, RVAR_CANDIDATE, MODEL_FACT},
 	{"vars", NAME_VARS, EXPR_DYN, RVAR_VARS, NULL},
 	{"events", NAME_EVENTS, EXPR_DYN, RVAR_EVENTS, NULL},
+	{"item", NAME_ITEM, EXPR_DYN, RVAR_ITEM, NULL},
+	{"item_key", NAME_ITEM, EXPR_DYN, RVAR_ITEM_KEY, NULL},
 };
 static const struct name_row pipeline_vars[] = {
 	{"params", NAME_PARAMS, EXPR_DYN, PVAR_PARAMS, NULL},
@@ -83,7 +85,11 @@ static void resolve_row(struct names *nm, const struct name_row *row,
 {
 	*ret = (struct expr_ref){EXPR_VAR, row->input, 1};
 	nm->seen |= row->bit;
-	if (!(nm->allowed & row->bit))
+	if (!(nm->allowed & row->bit) && row->bit == NAME_ITEM)
+		names_tell(nm, path, 1,
+		    "'%s' is known in 'value' and 'by' of a signal with 'each' only",
+		    row->name);
+	else if (!(nm->allowed & row->bit))
 		names_tell(nm, path, 1, "'%s' can't be read in '%s'", row->name,
 		    nm->where);
 	else if (row->bit == NAME_MODEL && nm->no_model)

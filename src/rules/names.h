@@ -25,6 +25,7 @@ enum name_bit {
 	NAME_TRIGGER = 512,
 	NAME_STEPS = 1024,
 	NAME_RUN = 2048,
+	NAME_ITEM = 4096,	/* item and item_key: of a signal with `each` */
 };
 #define NAMES_MAX (16 + RULE_SIGNALS_MAX)
 

@@ -201,13 +201,53 @@ bool check_later(struct names *nm)
 	return ok;
 }
 
+/* Whatever is read of the members of a map of signals: which member a loop's variable
+ * reads is not known to the resolver, so every aggregate that stands after a dot. */
+static uint32_t aggregates_after_dots(struct str s)
+{
+	uint32_t bits = 0;
+
+	for (uint32_t i = 0, end; i < s.len; i = end) {
+		end = i + 1;
+		if (s.p[i] != '.')
+			continue;
+		while (end < s.len && ident_byte(s.p[end]))
+			end++;
+		bits |= signal_aggregate_bit((struct str){s.p + i + 1, end - i - 1});
+	}
+	return bits;
+}
+
+static void check_map(struct names *nm, struct rule_signal *sig, const struct str *path,
+    uint32_t n)
+{
+	struct diag *d;
+
+	sig->read = true;
+	sig->spec.aggregates |= aggregates_after_dots(nm->node->scalar);
+	if (n == 2 && signal_aggregate_bit(path[1])) {
+		d = names_tell(nm, path, 2,
+		    "signal '%.*s' is a map of signals (it has 'by')", STR_ARG(path[0]));
+		if (d)
+			diag_hint(nm->ld->diags, d,
+			    "read one, as %.*s[\"x\"].%.*s, or all, as %.*s.exists(k, s,"
+			    " s.%.*s > 0.2)", STR_ARG(path[0]), STR_ARG(path[1]),
+			    STR_ARG(path[0]), STR_ARG(path[1]));
+	} else if (n >= 3 && !signal_aggregate_bit(path[2])) {
+		d = names_tell(nm, path, 3, "a signal has no '%.*s'", STR_ARG(path[2]));
+		near_in(nm, d, path[2], AGGREGATES);
+	}
+}
+
 void check_signal(struct names *nm, struct rule_signal *sig, const struct str *path,
     uint32_t n)
 {
 	uint32_t bit = n >= 2 ? signal_aggregate_bit(path[1]) : 0;
 	struct diag *d;
 
-	if (bit) {
+	if (sig->spec.by) {
+		check_map(nm, sig, path, n);
+	} else if (bit) {
 		sig->spec.aggregates |= bit;
 		sig->read = true;
 	} else if (n >= 2) {

@@ -125,6 +125,8 @@ static void read_signal(struct reading *rd, const struct yaml *key,
 	}
 	options_read(signal_options, map, &k, rd->ld->tree, rd->ld->diags);
 	read_window(rd, map, &k, &s->spec);
+	s->spec.by = load_get(map, "by") != NULL;
+	s->spec.max_by = (uint32_t)k.max_by;
 }
 
 void rule_signals(struct reading *rd)
@@ -158,6 +160,7 @@ static void hash_signal(struct reading *rd, struct rule_signal *s, unsigned seen
 	json_open(j, '{');
 	json_key(j, "selector"), json_cstr(j, hex);
 	json_key(j, "value"), json_str(j, s->value ? expr_text(s->value) : STR(""));
+	rule_sample_hash(s, j);
 	json_key(j, "window"), json_i64(j, spec->window);
 	json_key(j, "over"), json_i64(j, spec->over_ms);
 	json_key(j, "offset"), json_i64(j, spec->offset_ms);
@@ -205,8 +208,6 @@ void rule_signal_values(struct reading *rd)
 			continue;
 		read_from(rd, map, s);
 		s->spec.lateness_ms = r->selectors[s->from].lateness_ms;
-		s->value = rule_expr(rd, "value", load_get(map, "value"),
-		    NAME_EVENT | NAME_KEY | NAME_VARS | NAME_MODEL, EXPR_DYN);
-		hash_signal(rd, s, rd->names.seen);
+		hash_signal(rd, s, rule_sample(rd, map, s));
 	}
 }

@@ -19,7 +19,7 @@ struct zones;
 /* eval.vars of rule expressions; signal i of the rule is RVAR_SIGNALS + i.
  * ORDER rule_vars in names.c */
 enum rule_var { RVAR_KEY = 0, RVAR_NOW, RVAR_LAST_RUN, RVAR_LAST_SUCCESS, RVAR_CHAMPION,
-	RVAR_CANDIDATE, RVAR_VARS, RVAR_EVENTS, RVAR_SIGNALS };
+	RVAR_CANDIDATE, RVAR_VARS, RVAR_EVENTS, RVAR_ITEM, RVAR_ITEM_KEY, RVAR_SIGNALS };
 #define RULE_SIGNALS_MAX 32
 
 enum rule_kind { RULE_EVENT = 1, RULE_SIGNAL, RULE_SCHEDULE };
@@ -43,6 +43,8 @@ struct rule_signal {
 	bool		 read;		/* by this rule */
 	uint32_t	 from;		/* selector */
 	const struct prog *value;	/* NULL: counts events (value 1) */
+	const struct prog *each;	/* list or map of samples; NULL: one per event */
+	const struct prog *by;		/* the sub-key; NULL: no map (spec.by) */
 };
 struct rule {
 	uint32_t	 index;		/* in ruleset.rules */

@@ -52,6 +52,9 @@ static void rule_gauges(const struct decide *d, const struct rule *r, double mod
 {
 	static const char *const fates[] = { "", "evaluated", "late", "refused_key",
 					     "invalid" };
+	/* ORDER signal_fate */
+	static const char *const samples[] = { "", "taken", "late", "invalid",
+		"refused" };
 	struct rule_count c = decide_rule_count(d, decide_rule_id(d, r));
 	char *name = g_strndup(r->name.p, r->name.len);
 
@@ -60,6 +63,9 @@ static void rule_gauges(const struct decide *d, const struct rule *r, double mod
 	for (int f = FATE_EVALUATED; f < FATE_MAX; f++)
 		*metric_counter("rule_matched_total", "rule", name, "outcome", fates[f],
 		    NULL) = c.fate[f];
+	for (int f = SIGNAL_TAKEN; f <= SIGNAL_FULL; f++)
+		*metric_counter("rule_samples_total", "rule", name, "outcome", samples[f],
+		    NULL) = c.sample[f];
 	g_free(name);
 }
 

@@ -1,0 +1,164 @@
+/* From an event to the samples of a rule's signals.
+ *
+ *	value              one sample
+ *	each: [..] | {..}  one per element, as item and item_key
+ *	by                 the sub-key of the map that takes it
+ *
+ * All samples of one event are added before anything is evaluated.  The event has one
+ * fate for its rule (promise G10); the samples of a signal have theirs, counted per rule,
+ * because one event may bring a thousand of which three are no numbers.
+ *
+ * Invariant: a signal that rules share takes an event's samples once, through the first
+ * of them.
+ */
+#include "decide/priv.h"
+
+struct sampling {		/* one event for one signal */
+	struct ctx	*c;
+	const struct rule_signal *s;
+	const struct delivery *v;
+	uint32_t	 root;
+	uint64_t	 n[SIGNAL_FULL + 1];	/* by enum signal_fate */
+};
+
+uint32_t signal_root(const struct decide *d, struct keyed *of, uint32_t i)
+{
+	const struct keyed *k = keyed_signal(d, of, i);
+
+	return k ? ((const struct signal_cell *)cells_get(d->cells, k->cell))->root : 0;
+}
+
+static struct keyed *signal_make(struct decide *d, struct keyed *of, uint32_t i)
+{
+	const struct rule_state *rs = of->rs;
+	const struct signal_spec *spec = &rs->rule->signals[i].spec;
+	struct keyed *k = keyed_signal(d, of, i);
+	struct signal_cell *c;
+	uint32_t root;
+
+	if (k) {
+		keyed_use(d, k);
+		return k;
+	}
+	k = keyed_add(d, CELL_SIGNAL, rs->sig[i]->owner, of->key, sizeof(*c), 0,
+	    rs->rule->key_ttl_ms);
+	root = signal_new(spec, d->cells);
+	c = cells_touch(d->cells, k->cell);
+	c->root = root;
+	return k;
+}
+
+/* A number, or a text: the signal says whether it takes that. */
+static bool sample_of(struct value v, struct sample *ret)
+{
+	if (v.tag == VALUE_STRING)
+		ret->text = value_as_str(v);
+	return v.tag == VALUE_STRING || value_number(v, &ret->x);
+}
+
+static enum signal_fate add_one(struct sampling *g)
+{
+	struct ctx *c = g->c;
+	struct decide *d = c->d;
+	struct sample x = { .x = 1 };
+	uint32_t root = g->root;
+	struct str sub;
+
+	if (g->s->value && !sample_of(ctx_eval(c, g->s->value), &x))
+		return SIGNAL_INVALID;
+	if (g->s->by) {
+		sub = value_key(ctx_eval(c, g->s->by), d->arena);
+		if (!sub.p || !sub.len)
+			return SIGNAL_INVALID;
+		root = signal_sub(&g->s->spec, d->cells, root, sub, true);
+		if (!root)
+			return SIGNAL_FULL;
+	}
+	return signal_add(&g->s->spec, d->cells, root, g->v->t_ms, &x, g->v->mark);
+}
+
+static void add_item(struct sampling *g, struct value key, struct value item)
+{
+	g->c->vars[RVAR_ITEM] = item;
+	g->c->vars[RVAR_ITEM_KEY] = key;
+	g->n[add_one(g)]++;
+}
+
+/* False: it is no list or map, or too long; then none of it is taken. */
+static bool add_each(struct sampling *g)
+{
+	struct value v = ctx_eval(g->c, g->s->each);
+
+	if (v.tag == VALUE_LIST && v.list->n <= EACH_MAX) {
+		for (uint32_t i = 0; i < v.list->n; i++)
+			add_item(g, value_int(i), v.list->v[i]);
+		return true;
+	}
+	if (v.tag == VALUE_MAP && v.map->n <= EACH_MAX) {
+		for (uint32_t i = 0; i < v.map->n; i++)
+			add_item(g, v.map->keys[i], v.map->values[i]);
+		return true;
+	}
+	return false;
+}
+
+static enum signal_fate add_samples(struct decide *d, struct rule_state *rs, uint32_t i,
+    const struct delivery *v, struct ctx *c)
+{
+	struct keyed *k = signal_make(d, v->k, i);
+	const struct signal_cell *sc = cells_get(d->cells, k->cell);
+	struct sampling g = { c, &rs->rule->signals[i], v, sc->root, { 0 } };
+
+	if (k->seq == d->seq)		/* another rule added it */
+		return (enum signal_fate)k->fate;
+	k->seq = d->seq;
+	if (!g.s->each)
+		g.n[add_one(&g)]++;
+	else if (!add_each(&g))
+		g.n[SIGNAL_INVALID]++;
+	for (unsigned f = SIGNAL_TAKEN; f <= SIGNAL_FULL; f++)
+		rs->count.sample[f] += g.n[f];
+	k->fate = g.n[SIGNAL_LATE] ? SIGNAL_LATE : g.n[SIGNAL_INVALID] ? SIGNAL_INVALID :
+	    g.n[SIGNAL_FULL] ? SIGNAL_FULL : SIGNAL_TAKEN;
+	if (g.n[SIGNAL_TAKEN])
+		k->fate = SIGNAL_TAKEN;
+	return (enum signal_fate)k->fate;
+}
+
+/* One fate for the event: what any signal took counts as evaluated. */
+static enum rule_fate worst_of(uint32_t taken, uint32_t late, uint32_t other)
+{
+	if (taken || (!late && !other))
+		return FATE_EVALUATED;
+	return late ? FATE_LATE : FATE_INVALID;
+}
+
+/* One event becomes samples of each signal that takes from its selector. */
+enum rule_fate signal_sample(struct decide *d, const struct delivery *v, int64_t clock)
+{
+	struct rule_state *rs = v->k->rs;
+	uint32_t taken = 0, late = 0, other = 0;
+	struct ctx *c = &d->ctx;
+
+	ctx_init(d, c, rs, v->key);
+	ctx_event(c, d->in->event);
+	ctx_vars(c, NULL, clock, rs->sample_needs);
+	for (uint32_t i = 0; i < rs->rule->signals_n; i++) {
+		enum signal_fate f;
+
+		if (rs->rule->signals[i].from != v->selector)
+			continue;
+		f = add_samples(d, rs, i, v, c);
+		taken += f == SIGNAL_TAKEN;
+		late += f == SIGNAL_LATE;
+		other += f == SIGNAL_INVALID || f == SIGNAL_FULL;
+	}
+	delivery_keep(d, v);
+	return worst_of(taken, late, other);
+}
+
+void signal_samples(struct decide *d, struct job *j)
+{
+	for (uint32_t n = 0; n < j->n; n++)
+		j->rs->count.fate[signal_sample(d, &j->v[n], j->clock)]++;
+}
