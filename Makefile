@@ -73,7 +73,8 @@ Q := @
 endif
 
 ARCHIVES  := $(FLOORS:%=$(B)/lib%.a)
-CMD_SHARED := $(patsubst src/%.c,$(B)/%.o,$(wildcard src/cmd/config*.c))
+CMD_SHARED := $(patsubst src/%.c,$(B)/%.o,$(wildcard src/cmd/config*.c) \
+	src/cmd/fingerprint.c)
 CTL_OBJS  := $(patsubst src/%.c,$(B)/%.o,$(wildcard src/cmd/retrainctl/*.c))
 DAEMON_OBJS := $(patsubst src/%.c,$(B)/%.o,$(wildcard src/cmd/retraind*.c))
 SHIM_OBJS := $(patsubst src/%.c,$(B)/%.o,$(wildcard src/cmd/shim*.c))
@@ -114,6 +115,14 @@ $(B)/lib$(1).a: $(patsubst src/%.c,$(B)/%.o,$(wildcard src/$(1)/*.c)) $(B)/$(1).
 	$$(Q)mkdir -p $$(@D); rm -f $$@; $$(AR) rcs $$@ $$(filter %.o,$$^)
 endef
 $(foreach f,$(FLOORS),$(eval $(call floor,$(f))))
+
+# What decides, as 12 digits: part of the fingerprint (promise G12).
+$(B)/code_id: $(PURE:%=$(B)/lib%.a)
+	@cat $^ | sha256sum | cut -c1-12 >$@
+$(B)/cmd/fingerprint.o: src/cmd/fingerprint.c $(B)/code_id
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  CC $<")
+	$(Q)$(CC) $(CPPFLAGS) -DCODE_ID='"'$$(cat $(B)/code_id)'"' $(CFLAGS) -MMD -MP -c $< -o $@
 
 # Archives from right to left, as the linker resolves them.
 reverse = $(if $(1),$(call reverse,$(wordlist 2,$(words $(1)),$(1))) $(firstword $(1)))

@@ -3,6 +3,7 @@
 #define CMD_RETRAIND_H
 
 #include "cmd/config.h"
+#include "cmd/fingerprint.h"
 #include "io/loop.h"
 #include "io/pool.h"
 
@@ -38,6 +39,4 @@ void daemon_stop(struct daemon *, int status);
 /* As PID 1: forks once before any thread; the parent forwards signals, reaps and
  * never returns.  True in the child. */
 bool pid1_split(void);
-/* What decisions depend on beside their inputs (promise G12). */
-char *fingerprint_new(void);
 #endif

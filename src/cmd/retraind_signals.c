@@ -1,6 +1,5 @@
-/* Signals, systemd, PID 1, and the fingerprint of what decisions depend on. */
+/* Signals, systemd, PID 1. */
 #include <errno.h>
-#include <gnu/libc-version.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -213,24 +212,4 @@ bool pid1_split(void)
 		if (got < 0 && errno == ECHILD)
 			_exit(EXIT_RUNTIME);
 	}
-}
-
-char *fingerprint_new(void)
-{
-	gchar *tz = NULL, *cpu = NULL, *flags, *r;
-	char *sum = NULL;
-
-	if (g_file_get_contents("/proc/cpuinfo", &cpu, NULL, NULL) &&
-	    (flags = strstr(cpu, "flags"))) {
-		flags[strcspn(flags, "\n")] = '\0';
-		sum = g_compute_checksum_for_string(G_CHECKSUM_SHA256, flags, -1);
-	}
-	if (g_file_get_contents("/usr/share/zoneinfo/tzdata.zi", &tz, NULL, NULL))
-		tz[strcspn(tz, "\n")] = '\0';
-	r = g_strdup_printf("retraind %s; libc %s; cpu %.12s; tz %s", RETRAIND_VERSION,
-	    gnu_get_libc_version(), sum ? sum : "?", tz ? tz : "?");
-	g_free(sum);
-	g_free(cpu);
-	g_free(tz);
-	return r;
 }

@@ -125,8 +125,9 @@ bool past_span(struct past *p, struct past_span *ret, struct err *err)
 bool past_snap(struct past *p, uint64_t turn, int64_t ms, struct past_snap *ret,
     struct err *err)
 {
-	sqlite3_stmt *st = prepare(p, "SELECT id,last,wall,tick,ruleset,pieces FROM snap"
-	    " WHERE last<=?1 AND wall<=?2 ORDER BY last DESC LIMIT 1");
+	sqlite3_stmt *st = prepare(p, "SELECT id,last,wall,tick,ruleset,pieces,"
+	    "coalesce(fingerprint,'') FROM snap WHERE last<=?1 AND wall<=?2"
+	    " ORDER BY last DESC LIMIT 1");
 	bool ok;
 	int rc;
 
@@ -139,6 +140,8 @@ bool past_snap(struct past *p, uint64_t turn, int64_t ms, struct past_snap *ret,
 			.turn = column_u64(st, 1), .wall_ms = sqlite3_column_int64(st, 2),
 			.tick_ms = sqlite3_column_int64(st, 3),
 			.pieces = (uint32_t)sqlite3_column_int64(st, 5) };
+		g_strlcpy(ret->fingerprint, (const char *)sqlite3_column_text(st, 6),
+		    sizeof(ret->fingerprint));
 		ok = column_hash(st, 4, ret->ruleset) ||
 		    err_set(err, ERR_CORRUPT, "a snapshot's rule set is malformed");
 	} else if (rc == SQLITE_DONE)
@@ -313,6 +316,20 @@ bool past_pipelines(struct past *p, struct arena *a, struct str **ret, uint32_t 
 	}
 	sqlite3_finalize(st);
 	return rc == SQLITE_DONE;
+}
+
+bool past_decision_after(struct past *p, uint64_t seq, uint64_t *ret, struct err *err)
+{
+	sqlite3_stmt *st = prepare(p, "SELECT coalesce(min(id),0) FROM decision WHERE"
+	    " seq>?1");
+	bool ok;
+
+	sqlite3_bind_int64(st, 1, (int64_t)seq);
+	ok = one(p, st, "decisions", err) == SQLITE_ROW;
+	if (ok)
+		*ret = column_u64(st, 0);
+	sqlite3_finalize(st);
+	return ok;
 }
 
 static unsigned by_name(const char *name, const char *(*f)(unsigned), unsigned max)

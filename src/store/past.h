@@ -27,6 +27,7 @@ struct past_snap {
 	int64_t		 wall_ms, tick_ms;
 	uint8_t		 ruleset[32];
 	uint32_t	 pieces;
+	char		 fingerprint[256];	/* of the process that wrote it */
 };
 struct past_block {		/* in the arena */
 	uint64_t	 turn0, turn1;
@@ -55,6 +56,8 @@ bool past_ruleset(struct past *, const uint8_t hash[32], struct arena *,
 /* Texts of all pipelines that a run of a kept snapshot, or of now, may name. */
 bool past_pipelines(struct past *, struct arena *, struct str **ret, uint32_t *ret_n,
     struct err *);
+/* Id of the first stored decision of an input later than `seq`; 0: none. */
+bool past_decision_after(struct past *, uint64_t seq, uint64_t *ret, struct err *);
 /* The first stored decision with id >= `from`; *ret_any false: there is none. */
 bool past_decision(struct past *, uint64_t from, struct arena *, struct decision_row *,
     bool *ret_any, struct err *);

@@ -31,7 +31,8 @@ static const char *const sql[ST_MAX] = {
 	    " name='ruleset') AND wall<(SELECT max(wall) FROM ruleset WHERE wall<="
 	    "min((SELECT wall FROM journal ORDER BY turn0 LIMIT 1),"
 	    "coalesce((SELECT min(wall) FROM snap),9223372036854775807)))",
-	[ST_SNAP] = "INSERT INTO snap VALUES(?1,?2,?3,?4,?5,?6)",
+	[ST_SNAP] = "INSERT INTO snap VALUES(?1,?2,?3,?4,?5,?6,"
+		    "(SELECT value FROM meta WHERE name='fingerprint'))",
 	[ST_SNAP_PIECE] = "INSERT INTO state_snap VALUES(?1,?2,?3,?4)",
 	[ST_SNAP_CUT] = "DELETE FROM snap WHERE last<?1",
 	[ST_SNAP_TRIM] =

@@ -1,0 +1,29 @@
+/* The recorded past, as the verbs that read it see it. */
+#ifndef CMD_RETRAINCTL_HISTORY_H
+#define CMD_RETRAINCTL_HISTORY_H
+
+#include "cmd/config.h"
+#include "cmd/retrainctl/ctl.h"
+#include "store/recall.h"
+
+struct history {
+	struct config	*config;
+	struct past	*past;
+	struct past_span span;
+};
+/* The database in `state` (NULL: of the configuration).  False: said, *ret_exit set: 1
+ * where nothing is covered, else 2. */
+bool history_open(struct ctl *, const char *verb, const char *state, struct history *,
+    int *ret_exit);
+void history_close(struct history *);
+/* "2026-03-01T00:00:00Z to 2026-03-09T10:00:00Z" */
+void history_span_text(const struct history *, GString *);
+void history_span_json(const struct history *, GString *);
+/* Nearest snapshot at or before that wall time.  False: outside, which is said with the
+ * way on; exit 1. */
+bool history_snap(const struct history *, const char *verb, int64_t ms,
+    struct past_snap *);
+/* RFC 3339, or so long ago ("90m", "7d").  False: said. */
+bool history_time(const char *verb, const char *option, const char *text, int64_t *ms);
+int64_t history_now(void);
+#endif
