@@ -1,13 +1,14 @@
 /* What stops a firing.
  *
- * Order: disabled, depth, silence, dedupe, cooldown, backoff, disarmed, breaker; then
- * flow's admission.
+ * Order: disabled, depth, calendar, silence, dedupe, cooldown, backoff, disarmed,
+ * breaker; then flow's admission.
  * The first that blocks ends the asking, so that each row names one suppressor.
  *
  * To add a suppressor: enum suppressor, names[], suppress_ask(), docs/explain.md.
  */
 #include <inttypes.h>
 
+#include "base/time.h"
 #include "decide/priv.h"
 
 #define DEPTH_MAX 8
@@ -61,6 +62,48 @@ bool suppress_say(struct check *k, enum suppressor s, bool blocked, struct str n
 		k->end = end;
 	}
 	return blocked;
+}
+
+static void list_names(const struct calendar **v, uint32_t n, GString *out)
+{
+	for (uint32_t i = 0; i < n; i++)
+		g_string_append_printf(out, "%s%.*s", i ? ", " : "", STR_ARG(v[i]->name));
+}
+
+static struct str calendar_text(const struct calendar_use *u, struct arena *a)
+{
+	GString *s = g_string_new(NULL);
+	struct str r;
+
+	if (u->only_n)
+		g_string_append(s, "inside ");
+	list_names(u->only, u->only_n, s);
+	if (u->not_n)
+		g_string_append(s, u->only_n ? "; outside " : "outside ");
+	list_names(u->not, u->not_n, s);
+	r = arena_str(a, (struct str){ s->str, (uint32_t)s->len });
+	g_string_free(s, TRUE);
+	return r;
+}
+
+static bool ask_calendar(struct ctx *c, struct check *k)
+{
+	const struct calendar_use *u = &c->rule->calendar;
+	struct arena *a = c->d->arena;
+	const struct calendar *by;
+	struct str until = STR("for more than ten years");
+	char text[TIME_TEXT];
+	bool inside;
+	int64_t end;
+
+	if (!u->only_n && !u->not_n)
+		return suppress_say(k, SUPP_CALENDAR, false, STR(""), 0);
+	if (calendar_allows(u, c->wall, &by, &inside, &end))
+		return suppress_say(k, SUPP_CALENDAR, false, calendar_text(u, a), 0);
+	if (end != INT64_MAX)
+		until = arena_printf(a, "until %s", time_print(end, text));
+	return suppress_say(k, SUPP_CALENDAR, true, arena_printf(a, "%s %.*s %.*s",
+	    inside ? "inside" : "outside", STR_ARG(by->name), STR_ARG(until)), end);
 }
 
 /* A value's text as a dedupe key; one that is too long goes by its hash. */
@@ -165,8 +208,8 @@ void suppress_ask(struct ctx *c, struct check *k, bool force)
 		   c->depth ? arena_printf(a, "%u/%d", c->depth, DEPTH_MAX) : STR(""),
 		   INT64_MAX))
 		return;
-	if (silence_ask(c, k) || ask_dedupe(c, k) || k->dedupe_error ||
-	    ask_cooldown(c, k, kc) || ask_backoff(c, k, kc))
+	if (ask_calendar(c, k) || silence_ask(c, k) || ask_dedupe(c, k) ||
+	    k->dedupe_error || ask_cooldown(c, k, kc) || ask_backoff(c, k, kc))
 		return;
 	suppress_say(k, SUPP_DISARMED, false, STR(""), 0);	/* nothing disarms yet */
 	breaker_ask(c, k, kc);

@@ -279,9 +279,9 @@ static void put_state(struct ctx *c, GString *out)
 }
 
 /* In the order of asking. */
-static const enum suppressor order[] = { SUPP_DISABLED, SUPP_DEPTH, SUPP_SILENCE,
-	SUPP_DEDUPE, SUPP_COOLDOWN, SUPP_BACKOFF, SUPP_DISARMED, SUPP_BREAKER,
-	SUPP_CONCURRENCY };
+static const enum suppressor order[] = { SUPP_DISABLED, SUPP_DEPTH,
+	SUPP_CALENDAR, SUPP_SILENCE, SUPP_DEDUPE, SUPP_COOLDOWN, SUPP_BACKOFF,
+	SUPP_DISARMED, SUPP_BREAKER, SUPP_CONCURRENCY };
 
 /* A suppressor that the rule does not have is left out. */
 static bool has_suppressor(const struct ctx *c, const struct check *k, enum suppressor s)
@@ -289,6 +289,8 @@ static bool has_suppressor(const struct ctx *c, const struct check *k, enum supp
 	if (k->asked[s] == ASKED_BLOCKED)
 		return true;
 	switch (s) {
+	case SUPP_CALENDAR:
+		return c->rule->calendar.only_n || c->rule->calendar.not_n;
 	case SUPP_SILENCE:
 		return c->d->silences->len > 0;
 	case SUPP_BREAKER:

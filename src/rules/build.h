@@ -30,6 +30,8 @@ struct build {
 	struct pipeline_entry *pipelines;
 	uint32_t	 pipelines_n;
 	GHashTable	*by_name;	/* of pipelines: scope_key() -> index + 1 */
+	GHashTable	*calendars;	/* scope_key() -> struct calendar */
+	GPtrArray	*calendar_names;	/* struct yaml: to guess what was meant */
 };
 
 /* ---- who may refer to what (scope.c) ----
@@ -80,6 +82,11 @@ void rule_sample_hash(const struct rule_signal *, GString *json);
 /* run, params and what is known of the model. */
 void rule_run(struct reading *);
 void rule_schedule(struct reading *);
+void rule_calendar(struct reading *);
+/* calendar_read.c: before the rules */
+#define CALENDARS_OF_RULE 16
+void calendars_read(struct build *);
+void calendar_use_hash(const struct calendar_use *, GString *json);
 /* An expression of this rule; `allowed` says which names. */
 const struct prog *rule_expr(struct reading *, const char *where, const struct yaml *,
     unsigned allowed, enum expr_type want);

@@ -41,7 +41,8 @@ const struct option file_options[] = {
 	NODE(file_keys, "vars", vars, NULL,
 	    "constants that expressions of this file's rules read as vars.NAME"),
 	LATER(file_keys, "components", "steps to be used by name"),
-	LATER(file_keys, "calendars", "times at which rules may or may not fire"),
+	NODE(file_keys, "calendars", calendars, calendar_options,
+	    "windows of time under a name, in which rules fire or never do"),
 	LATER(file_keys, "budgets", "limits on what runs may use up"),
 	LATER(file_keys, "sinks", "where our own events go"),
 	END
@@ -109,7 +110,8 @@ const struct option rule_options[] = {
 	NODE(rule_keys, "breaker", breaker, breaker_options,
 	    "stop firing for a while after some failed or rejected runs in a row"),
 	LATER(rule_keys, "budget", "account that the runs are charged to"),
-	LATER(rule_keys, "calendar", "when the rule may fire"),
+	NODE(rule_keys, "calendar", calendar, calendar_use_options,
+	    "in which calendars' windows the rule may fire, and in which never"),
 	LATER(rule_keys, "on_clear", "what the end of an episode does to its runs"),
 	LATER(rule_keys, "rearm", "when a detector is armed again"),
 	LATER(rule_keys, "rearm_after", "when a detector without a run is armed again"),
@@ -142,6 +144,34 @@ const struct option breaker_options[] = {
 	ROW(breaker_keys, "wait", OPT_DURATION, wait_ms,
 	    "how long nothing is fired then; after it one run is let through to see",
 	    .flags = OPT_REQUIRED, .min = SECOND, .max = EVER),
+	END
+};
+
+const struct option calendar_options[] = {
+	NEED(calendar_keys, "name", name,
+	    "name of the calendar, unique in its directory"),
+	TEXT(calendar_keys, "description", description, "what it is for"),
+	TEXT(calendar_keys, "timezone", timezone,
+	    "IANA zone of its days and times, default UTC"),
+	NODE(calendar_keys, "weekdays", weekdays, NULL,
+	    "days of the week, as mon-fri or [sat, sun]; default every day"),
+	NODE(calendar_keys, "times", times, NULL,
+	    "times of the day, as 22:00-06:00 or a list; default the whole day"),
+	NODE(calendar_keys, "dates", dates, NULL,
+	    "days, as 2026-12-24, 12-24 (every year) or 2026-12-24..2027-01-02, or a"
+	    " list; default any"),
+	NODE(calendar_keys, "except", except, NULL,
+	    "dates on which no window begins, in the same forms"),
+	TEXT(calendar_keys, "file", file,
+	    "an iCalendar file in the same directory, whose events are the windows"),
+	END
+};
+
+const struct option calendar_use_options[] = {
+	NODE(calendar_use_keys, "only", only, NULL,
+	    "name or list of calendars: the rule fires inside any of them only"),
+	NODE(calendar_use_keys, "not", not, NULL,
+	    "name or list of calendars: it never fires inside one"),
 	END
 };
 

@@ -9,7 +9,7 @@
 #include "base/option.h"
 
 struct file_keys {
-	const struct yaml *rules, *pipelines, *defaults, *vars, *later;
+	const struct yaml *rules, *pipelines, *defaults, *vars, *calendars, *later;
 };
 struct defaults_keys {
 	const struct yaml *rule, *pipeline, *step;
@@ -17,7 +17,8 @@ struct defaults_keys {
 struct rule_keys {
 	struct str	 name, uid, description, owner;
 	const struct yaml *labels, *on, *key, *model, *signals, *when, *recover;
-	const struct yaml *dedupe, *schedule, *run, *backoff, *breaker, *later;
+	const struct yaml *dedupe, *schedule, *run, *backoff, *breaker, *calendar,
+	    *later;
 	int64_t		 for_ms, keep_ms, refire_ms, cooldown_ms, every_ms;
 	int64_t		 mode, on_nodata, on_error;
 	int64_t		 on_suppressed;	/* 0: unset */
@@ -32,6 +33,13 @@ struct backoff_keys {
 };
 struct breaker_keys {
 	int64_t		 after, wait_ms;
+};
+struct calendar_keys {
+	struct str	 name, description, timezone, file;
+	const struct yaml *weekdays, *times, *dates, *except;
+};
+struct calendar_use_keys {
+	const struct yaml *only, *not;
 };
 struct run_keys {
 	struct str	 pipeline;
@@ -82,7 +90,8 @@ struct promote_keys {
 };
 
 extern const struct option file_options[], defaults_options[], rule_options[],
-    dedupe_options[], backoff_options[], breaker_options[], run_options[],
+    dedupe_options[], backoff_options[], breaker_options[], calendar_options[],
+    calendar_use_options[], run_options[],
     selector_options[],
     signal_options[], schedule_options[], pipeline_options[], param_options[],
     step_options[], success_options[], promote_options[];

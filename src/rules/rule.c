@@ -296,6 +296,7 @@ static void hash_rule(struct reading *rd)
 	json_open(json, '{');
 	json_key(json, "rule"), load_canonical(rd->map, json);
 	rule_context(rd, rd->seen, json);
+	calendar_use_hash(&rd->r->calendar, json);
 	json_close(json, '}');
 	load_hash16(json, rd->r->hash);
 	g_string_free(json, true);
@@ -321,6 +322,7 @@ void rule_read(struct build *b, struct rule_file *file, const struct yaml *map,
 	read_labels(&rd);
 	read_backoff(&rd);
 	read_breaker(&rd);
+	rule_calendar(&rd);
 	rule_signals(&rd);
 	rule_run(&rd);
 	rule_selectors(&rd);

@@ -321,6 +321,8 @@ struct ruleset *ruleset_build(const struct rule_text *texts, uint32_t n,
 	    .rs = rs,
 	    .files_n = n,
 	    .by_name = g_hash_table_new(g_str_hash, g_str_equal),
+	    .calendars = g_hash_table_new(g_str_hash, g_str_equal),
+	    .calendar_names = g_ptr_array_new(),
 	};
 
 	b.files = ARENA_ARRAY(b.ld.tree, struct rule_file, n);
@@ -329,11 +331,14 @@ struct ruleset *ruleset_build(const struct rule_text *texts, uint32_t n,
 	for (uint32_t i = 0; i < n; i++)
 		scope_defaults(&b, &b.files[i]);
 	read_pipelines(&b);
+	calendars_read(&b);
 	read_rules(&b);
 	share_aggregates(rs);
 	build_formats(&b);
 	plan_finish(&rs->plan);
 	g_hash_table_unref(b.by_name);
+	g_hash_table_unref(b.calendars);
+	g_ptr_array_unref(b.calendar_names);
 	g_hash_table_unref(b.ld.progs);
 	diags_sort(diags);
 	if (diags_errors(diags) > before) {

@@ -9,6 +9,7 @@
 #include "base/diag.h"
 #include "event/event.h"
 #include "expr/expr.h"
+#include "rules/calendar.h"
 #include "rules/catalog.h"
 #include "rules/pipeline.h"
 #include "rules/schedule.h"
@@ -71,6 +72,7 @@ struct rule {
 	int64_t		 backoff_initial_ms, backoff_max_ms;
 	uint32_t	 breaker_after;	/* runs in a row; 0: no breaker */
 	int64_t		 breaker_wait_ms;
+	struct calendar_use calendar;	/* n 0: at any time */
 	enum policy	 on_nodata, on_error;
 	enum on_suppressed on_suppressed;
 	uint32_t	 max_keys;

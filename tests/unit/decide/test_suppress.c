@@ -6,6 +6,13 @@
 	"    on: x\n" \
 	"    when: data.n > 0\n" more \
 	"    run: train\n"
+#define SIGNAL "rules:\n" \
+	"  - name: r\n" \
+	"    on: x\n" \
+	"    signals: {s: {over: 30d}}\n" \
+	"    when: s.count >= 1\n" \
+	"    calendar: {only: c}\n" \
+	"    run: train\n"
 #define DEDUPE "    dedupe: {key: data.v, for: 1h}\n"
 
 static void dedupe_takes_each_value_once(void **state)
@@ -229,6 +236,81 @@ static void what_was_owed_expires_when_the_rule_goes(void **state)
 	fx_free(&f);
 }
 
+#define CALENDARS "calendars:\n" \
+	"  - {name: night, times: '22:00-06:00'}\n" \
+	"  - {name: freeze, dates: 2026-03-02}\n"
+
+static void an_event_rule_fires_in_its_calendar_only(void **state)
+{
+	struct fx f = fx_new(CALENDARS
+	    ONCE("    calendar: {only: night, not: freeze}\n"));
+
+	(void)state;
+	fx_advance(&f, 6 * HOUR - 1);
+	fx_event(&f, "x", "{\"n\":1}");
+	fx_advance(&f, 1);
+	fx_event(&f, "x", "{\"n\":1}");
+	fx_advance(&f, 16 * HOUR);
+	fx_event(&f, "x", "{\"n\":1}");
+	fx_advance(&f, 2 * HOUR);
+	fx_event(&f, "x", "{\"n\":1}");
+	fx_expect(&f, "fired r\nsuppressed r by calendar\nfired r\n"
+	    "suppressed r by calendar\n");
+	assert_non_null(strstr(f.why->str,
+	    "calendar: outside night until 2026-03-01T22:00:00.000Z"));
+	assert_non_null(strstr(f.why->str,
+	    "calendar: inside freeze until 2026-03-03T00:00:00.000Z"));
+	fx_free(&f);
+}
+
+/* By the wall clock, once, whatever restarts and however the clock goes. */
+static void the_calendar_releases_what_is_owed(void **state)
+{
+	struct fx f = fx_new(CALENDARS "rules:\n"
+	    "  - name: r\n"
+	    "    on: {type: x, key: data.k}\n"
+	    "    signals: {s: {over: 30d}}\n"
+	    "    when: s.count >= 1\n"
+	    "    calendar: {only: night, not: freeze}\n"
+	    "    run: train\n");
+
+	(void)state;
+	fx_advance(&f, 12 * HOUR);
+	fx_event(&f, "x", "{\"k\":\"a\"}");
+	fx_event(&f, "x", "{\"k\":\"b\"}");
+	fx_restart(&f);
+	fx_event(&f, "x", "{\"k\":\"a\"}");
+	fx_expect(&f, "suppressed r/a by calendar\nsuppressed r/b by calendar\n");
+	fx_advance(&f, 10 * HOUR - 1);
+	fx_expect(&f, "");
+	f.wall_off -= HOUR;
+	fx_advance(&f, HOUR);
+	fx_expect(&f, "");
+	fx_advance(&f, 1);
+	fx_expect(&f, "fired r/a\nfired r/b\n");
+	fx_event(&f, "x", "{\"k\":\"a\"}");
+	fx_advance(&f, 5 * DAY);
+	fx_expect(&f, "");
+	fx_free(&f);
+}
+
+/* Another calendar under the same name: what is owed is asked again. */
+static void an_edited_calendar_is_asked_at_once(void **state)
+{
+	struct fx f = fx_new("calendars: [{name: c, dates: 2026-04-01}]\n" SIGNAL);
+
+	(void)state;
+	fx_event(&f, "x", "{}");
+	fx_expect(&f, "suppressed r by calendar\n");
+	fx_use(&f, "calendars: [{name: c, dates: 2026-03-03}]\n" SIGNAL);
+	fx_advance(&f, DAY);
+	fx_expect(&f, "");
+	fx_restart(&f);
+	fx_advance(&f, DAY);
+	fx_expect(&f, "fired r\n");
+	fx_free(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -245,6 +327,9 @@ int main(void)
 		cmocka_unit_test(past_a_hundred_rows_a_minute_they_are_counted),
 		cmocka_unit_test(ids_of_rows_have_no_gaps),
 		cmocka_unit_test(what_was_owed_expires_when_the_rule_goes),
+		cmocka_unit_test(an_event_rule_fires_in_its_calendar_only),
+		cmocka_unit_test(the_calendar_releases_what_is_owed),
+		cmocka_unit_test(an_edited_calendar_is_asked_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
