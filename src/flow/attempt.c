@@ -135,6 +135,7 @@ void attempt_ops(struct world *w, struct run *r, uint32_t i)
 
 /* ---- the end ---- */
 
+/* `what` is "outputs" or "metrics"; these may hold a baseline. */
 static bool result_ok(struct world *w, struct str json, const char *what, struct str *why)
 {
 	struct value v;
@@ -146,9 +147,14 @@ static bool result_ok(struct world *w, struct str json, const char *what, struct
 		return false;
 	}
 	v = value_from_json(json, w->arena);
-	if (v.tag == VALUE_MAP)
+	if (v.tag != VALUE_MAP) {
+		*why = arena_printf(w->arena, "its %s are not a JSON object", what);
+		return false;
+	}
+	if (*what != 'm' ||
+	    baseline_ok(w, value_member(v, STR("baseline"), w->arena), why))
 		return true;
-	*why = arena_printf(w->arena, "its %s are not a JSON object", what);
+	*why = arena_printf(w->arena, "its %s: %.*s", what, STR_ARG(*why));
 	return false;
 }
 

@@ -251,6 +251,7 @@ static void on_promote(struct world *w, const struct command *cmd)
 	struct facts *facts = decide_facts(w->decide);
 	struct model_fact candidate = facts_candidate(facts, cmd->target);
 	struct model_new m = { .model = cmd->target, .depth = 1 };
+	struct str why;
 	struct value given;
 	GString *json;
 
@@ -268,6 +269,10 @@ static void on_promote(struct world *w, const struct command *cmd)
 		    arena_str(w->arena, candidate.metrics);
 		m.baseline = m.baseline.len ? m.baseline :
 		    arena_str(w->arena, candidate.baseline);
+	}
+	if (!baseline_default(w, &m, &why)) {
+		answer_error(w, cmd, 422, "%.*s", STR_ARG(why));
+		return;
 	}
 	json = answer_begin("model", m.model);
 	json_key(json, "version");

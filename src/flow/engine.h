@@ -11,6 +11,7 @@
  *	retry.c    an ended run begun again           key.c      keys of attempts
  *	settle.c   virtual runs end as told
  *	silences.c commands about silences
+ *	baseline.c what a model was like
  *	run.c      the transition tables              codec.c    inputs in the journal */
 #ifndef FLOW_ENGINE_H
 #define FLOW_ENGINE_H
@@ -111,6 +112,11 @@ void model_promote(struct world *, const struct model_new *);	/* the champion */
 struct str model_stamp(struct world *, struct str model);
 const struct run *model_holder(const struct world *, struct str model,
     const struct run *except);
+
+/* baseline.c: false, and why not, where it does not hold what a baseline does */
+bool baseline_ok(struct world *, struct value, struct str *why);
+/* Checks the one it has, or takes the key `baseline` of its metrics. */
+bool baseline_default(struct world *, struct model_new *, struct str *why);
 
 /* command.c */
 void command_apply(struct world *, const struct command *);

@@ -128,7 +128,7 @@ static bool model_eval(struct world *w, const struct run *r, struct model_new *m
 
 	*m = model_plain(w, r);
 	if (!r->pipeline->promotes)
-		return true;
+		return baseline_default(w, m, why);
 	vars_run(w, r, vars);
 	vars_eval(w, vars, &ev);
 	v = tmpl_eval(&r->pipeline->promote, &ev);
@@ -148,7 +148,10 @@ static bool model_eval(struct world *w, const struct run *r, struct model_new *m
 	v = value_member(v, STR("metrics"), w->arena);
 	if (v.tag != VALUE_ABSENT)
 		m->metrics = as_json(w, v);
-	return true;
+	if (baseline_default(w, m, why))
+		return true;
+	*why = arena_printf(w->arena, "promote: %.*s", STR_ARG(*why));
+	return false;
 }
 
 /* A version is what a pipeline of the model made; a rule's own model: only says whose
@@ -169,6 +172,7 @@ static void finish_rejected(struct world *w, struct run *r)
 			    STR_ARG(r->b.steps[i]));
 	run_reason(w, r, why);
 	run_end(w, r, RUN_EV_SUCCEED, RUN_REJECTED);
+	baseline_default(w, &m, &why);	/* its own steps' metrics: checked already */
 	if (registers(r))
 		model_register(w, &m);
 }
@@ -204,6 +208,7 @@ static void finish_promoted(struct world *w, struct run *r)
 static void finish_done(struct world *w, struct run *r)
 {
 	struct model_new m;
+	struct str why;
 
 	if (r->c->rejected) {
 		finish_rejected(w, r);
@@ -212,6 +217,7 @@ static void finish_done(struct world *w, struct run *r)
 	} else {
 		run_reason(w, r, STR(""));
 		m = model_plain(w, r);
+		baseline_default(w, &m, &why);
 		run_end(w, r, RUN_EV_SUCCEED, RUN_NONE);
 		if (registers(r))
 			model_register(w, &m);

@@ -18,7 +18,8 @@ static const char rules[] =
 	"    steps:\n"
 	"      - {name: t, command: [t]}\n"
 	"    on_success: {promote: {version: \"${steps.t.outputs.v}\", metrics: "
-	    "\"${steps.t.metrics}\", baseline: \"${steps.t.outputs}\"}}\n"
+	    "\"${steps.t.metrics}\", baseline: \"${"
+	    "has(steps.t.outputs.b) ? steps.t.outputs.b : null}\"}}\n"
 	"  - name: cand\n"
 	"    model: fraud\n"
 	"    steps:\n"
@@ -233,13 +234,59 @@ static void a_run_that_promotes_without_a_gate_overtakes(void **state)
 	fix_run(f, "p", "", "");
 	fix_run(f, "plain", "", "");
 	fix_completed(f, "p-2", "t", 1, "", "{\"auc\":0.95}");
-	fix_completed(f, "plain-3", "t", 1, "{\"v\":\"v9\"}", "{\"auc\":0.5}");
+	fix_completed(f, "plain-3", "t", 1, "{\"v\":\"v9\",\"b\":{\"x\":{\"n\":9}}}",
+	    "{\"auc\":0.5,\"baseline\":{\"x\":{\"n\":8}}}");
 	ASSERT_RUN(f, "plain-3", "running");
 	fix_completed(f, "p-2", "deploy", 1, "", "");
 	assert_int_equal(fix_row(f, "p-2")->outcome, RUN_PROMOTED);
 	assert_int_equal(fix_row(f, "plain-3")->outcome, RUN_PROMOTED);
 	assert_true(str_is(champion("fraud").version, STR("v9")));
-	assert_true(str_is(champion("fraud").baseline, STR("{\"v\":\"v9\"}")));
+	assert_true(str_is(champion("fraud").baseline, STR("{\"x\":{\"n\":9}}")));
+}
+
+/* promote.baseline defaults to the key of promote.metrics. */
+static void metrics_bring_the_baseline(void **state)
+{
+	(void)state;
+	fix_run(f, "p", "", "");
+	fix_completed(f, "p-1", "t", 1, "",
+	    "{\"auc\":0.9,\"baseline\":{\"err\":{\"n\":1000,\"mean\":0.05}}}");
+	fix_completed(f, "p-1", "deploy", 1, "", "");
+	ASSERT_RUN(f, "p-1", "completed");
+	assert_true(str_is(champion("fraud").baseline,
+	    STR("{\"err\":{\"n\":1000.0,\"mean\":0.05}}")));	/* as all metrics */
+	fix_run(f, "cand", "", "");
+	fix_completed(f, "cand-2", "t", 1, "", "{\"baseline\":{\"err\":{\"n\":7}}}");
+	assert_true(str_is(candidate("fraud").baseline, STR("{\"err\":{\"n\":7}}")));
+	assert_true(promote("fraud", "{\"version\":\"cand-2\"}")->ok);
+	assert_true(str_is(champion("fraud").baseline, STR("{\"err\":{\"n\":7}}")));
+}
+
+static void an_invalid_baseline_fails_its_step(void **state)
+{
+	(void)state;
+	fix_run(f, "p", "", "");
+	fix_completed(f, "p-1", "t", 1, "", "{\"auc\":0.9,\"baseline\":{\"err\":"
+	    "{\"n\":1000,\"edges\":[1,2],\"counts\":[5,5]}}}");
+	ASSERT_STEP(f, "p-1", "t", "failed");
+	assert_string_equal(fix_step(f, "p-1", "t")->reason,
+	    "its metrics: baseline: err: "
+	    "counts: expected 3 numbers, one more than edges, found 2");
+	ASSERT_RUN(f, "p-1", "failed");
+}
+
+static void an_invalid_baseline_of_promote_fails_the_run(void **state)
+{
+	(void)state;
+	fix_run(f, "plain", "", "");
+	fix_completed(f, "plain-1", "t", 1,
+	    "{\"v\":\"v1\",\"b\":{\"err\":{\"n\":0}}}", "{\"auc\":0.5}");
+	ASSERT_RUN(f, "plain-1", "failed");
+	ASSERT_REASON(f, "plain-1",
+	    "promote: baseline: err: n: expected a whole number of samples, at least 1");
+	assert_int_equal(champion("fraud").version.len, 0);
+	ASSERT_REFUSED(promote("fraud", "{\"version\":\"v2\",\"metrics\":{\"baseline\":"
+	    "{\"err\":{\"n\":5,\"size\":1}}}}"), 422, "unknown member 'size'");
 }
 
 static void a_promote_that_cannot_be_evaluated_fails_the_run(void **state)
@@ -305,6 +352,9 @@ int main(void)
 		T(a_deploy_does_not_start_once_the_champion_is_another),
 		T(no_step_starts_after_the_gate_once_the_champion_is_another),
 		T(a_run_that_promotes_without_a_gate_overtakes),
+		T(metrics_bring_the_baseline),
+		T(an_invalid_baseline_fails_its_step),
+		T(an_invalid_baseline_of_promote_fails_the_run),
 		T(a_promote_that_cannot_be_evaluated_fails_the_run),
 		T(a_waiting_promote_can_be_aborted),
 		T(a_person_promotes_the_candidate_and_goes_back),
