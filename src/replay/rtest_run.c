@@ -217,21 +217,10 @@ static void do_run(struct rtest_state *st, const struct rstep *s)
 
 static void promote(struct rtest_state *st, const struct rmodel *m)
 {
-	GString *j = g_string_new(NULL);
-	struct command cmd = { .kind = COMMAND_PROMOTE, .target = m->name,
-		.actor = STR("test") };
 	struct err err = { 0 };
 
-	json_open(j, '{');
-	json_key(j, "version"), json_str(j, m->version);
-	json_key(j, "run"), json_cstr(j, "before");
-	json_key(j, "metrics"), json_raw(j, m->metrics);
-	json_key(j, "baseline"), json_raw(j, m->baseline);
-	json_close(j, '}');
-	cmd.params = (struct str){ j->str, (uint32_t)j->len };
-	if (!sim_command(st->s, &cmd, &err))
+	if (!sim_champion(st->s, m->name, m->version, m->metrics, m->baseline, &err))
 		stop(st, st->t->at, &err);
-	g_string_free(j, TRUE);
 }
 
 /* ---- the test ---- */

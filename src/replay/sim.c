@@ -7,7 +7,7 @@
  *   (3) The effects of an input are gone with the next one: what is needed later is
  *       copied by sim_fold().
  */
-#include "base/time.h"
+#include "base/json.h"
 #include "replay/replay.h"
 #include "replay/sim_priv.h"
 
@@ -27,7 +27,8 @@ struct sim *sim_new(const struct sim_options *o)
 	s->arena = arena_new(0);
 	s->msg = arena_new(0);
 	s->tick = o->tick_ms;
-	s->offset = o->wall_ms - o->tick_ms;
+	s->began = o->wall_ms;
+	s->offset = o->wall_ms == TIME_NONE ? 0 : o->wall_ms - o->tick_ms;
 	s->later = g_sequence_new(NULL);
 	g_queue_init(&s->events);
 	s->runs = g_ptr_array_new_with_free_func(sim_virtual_free);
@@ -87,6 +88,21 @@ int64_t sim_tick(const struct sim *s)
 uint64_t sim_inputs(const struct sim *s)
 {
 	return s->inputs;
+}
+
+uint64_t sim_events(const struct sim *s)
+{
+	return s->events_n;
+}
+
+int64_t sim_began(const struct sim *s)
+{
+	return s->began;
+}
+
+bool sim_over(const struct sim *s)
+{
+	return s->over;
 }
 
 /* ---- inputs ---- */
@@ -151,16 +167,20 @@ static void give_start(struct sim *s, bool fresh)
 	sim_give(s, &in);
 }
 
+static void first_inputs(struct sim *s)
+{
+	give_start(s, true);
+	source_ready(s, CATALOG_RUN_ID);
+	source_ready(s, s->o.source);
+}
+
 bool sim_begin(struct sim *s, struct pipeline **pipelines, uint32_t n, bool fresh,
     struct err *err)
 {
 	if (!world_load(s->w, s->o.rules, pipelines, n, err))
 		return false;
-	if (!fresh)
-		return true;
-	give_start(s, true);
-	source_ready(s, CATALOG_RUN_ID);
-	source_ready(s, s->o.source);
+	if (fresh && s->began != TIME_NONE)
+		first_inputs(s);
 	return true;
 }
 
@@ -280,15 +300,33 @@ bool sim_wall_step(struct sim *s, int64_t by_ms, struct err *err)
 
 /* ---- feeding ---- */
 
+/* Time begins with the first event, unless it was said when. */
+static void begin_at(struct sim *s, int64_t wall_ms)
+{
+	s->began = wall_ms;
+	s->tick = wall_ms;
+	s->offset = 0;
+	first_inputs(s);
+}
+
 bool sim_event(struct sim *s, struct event *ev, struct err *err)
 {
 	struct input in = { .kind = INPUT_EVENT, .event = ev };
 
+	if (s->o.skip_before_ms && ev->time_ms < s->o.skip_before_ms)
+		return true;
+	if (s->o.stop_after_ms && ev->time_ms > s->o.stop_after_ms) {
+		s->over = true;
+		return true;
+	}
+	if (s->began == TIME_NONE)
+		begin_at(s, ev->time_ms);
 	if (ev->via)
 		source_ready(s, ev->via);
 	if (!move_to(s, ev->time_ms - s->offset, err) || !settle_now(s, false, err))
 		return false;
 	sim_give(s, &in);
+	s->events_n++;
 	return settle_now(s, true, err);
 }
 
@@ -326,6 +364,26 @@ bool sim_command(struct sim *s, const struct command *cmd, struct err *err)
 			return err_set(err, ERR_CONFLICT, "%.*s",
 			    STR_ARG(s->fx.answers[i].json));
 	return settle_now(s, true, err);
+}
+
+bool sim_champion(struct sim *s, struct str model, struct str version, struct str metrics,
+    struct str baseline, struct err *err)
+{
+	GString *j = g_string_new(NULL);
+	struct command cmd = { .kind = COMMAND_PROMOTE, .target = model,
+		.actor = STR("replay") };
+	bool ok;
+
+	json_open(j, '{');
+	json_key(j, "version"), json_str(j, version);
+	json_key(j, "run"), json_cstr(j, "before");
+	json_key(j, "metrics"), json_raw(j, metrics);
+	json_key(j, "baseline"), json_raw(j, baseline);
+	json_close(j, '}');
+	cmd.params = (struct str){ j->str, (uint32_t)j->len };
+	ok = sim_command(s, &cmd, err);
+	g_string_free(j, TRUE);
+	return ok;
 }
 
 bool sim_reload(struct sim *s, struct ruleset *rules, struct err *err)

@@ -24,6 +24,7 @@
 #ifndef REPLAY_SIM_H
 #define REPLAY_SIM_H
 
+#include "base/time.h"
 #include "flow/world.h"
 
 struct sim;
@@ -55,7 +56,11 @@ struct sim_run {		/* an unfinished run */
 struct sim_options {
 	struct ruleset	*rules;		/* takes a reference of its own */
 	const struct catalog *catalog;	/* for pipelines of runs, after a restart */
-	int64_t		 wall_ms, tick_ms;	/* where time begins */
+	/* Where time begins.  wall TIME_NONE: at the first event that is fed. */
+	int64_t		 wall_ms, tick_ms;
+	/* Both 0: none.  Events before the first are not given, nor those after the
+	 * second, with which sim_over() becomes true. */
+	int64_t		 skip_before_ms, stop_after_ms;
 	/* Id that events come through (0: 1); it and the run source are caught up. */
 	uint32_t	 source;
 	/* After each input that left something, and each event: borrowed for the call. */
@@ -75,6 +80,9 @@ bool sim_begin(struct sim *, struct pipeline **, uint32_t n, bool fresh, struct 
 int64_t sim_wall(const struct sim *);
 int64_t sim_tick(const struct sim *);
 uint64_t sim_inputs(const struct sim *);	/* how many the world had from us */
+uint64_t sim_events(const struct sim *);	/* how many of them from outside */
+int64_t sim_began(const struct sim *);		/* wall; TIME_NONE: not yet */
+bool sim_over(const struct sim *);
 
 /* Recorded: exactly this input, at its own clocks, which become ours. */
 void sim_input(struct sim *, struct input *);
@@ -88,6 +96,9 @@ bool sim_event(struct sim *, struct event *, struct err *);
 bool sim_message(struct sim *, const struct message *, const struct event_format *,
     enum event_refusal *ret, GString *why, struct err *);
 bool sim_command(struct sim *, const struct command *, struct err *);
+/* A promote by hand: what the model has at the start. */
+bool sim_champion(struct sim *, struct str model, struct str version, struct str metrics,
+    struct str baseline, struct err *);
 bool sim_reload(struct sim *, struct ruleset *, struct err *);
 bool sim_source(struct sim *, enum source_state, struct err *);	/* of `source` */
 /* Time passes; what comes due on the way does so at its own time. */

@@ -36,7 +36,9 @@ struct sim {
 	struct arena	*msg;	/* of a message: its events */
 	struct effects	 fx;
 	int64_t		 tick, offset;	/* wall = tick + offset */
-	uint64_t	 inputs, order;
+	uint64_t	 inputs, events_n, order;
+	int64_t		 began;	/* wall */
+	bool		 over;
 	GSequence	*later;	/* struct later, by (at, n) */
 	GQueue		 events;	/* char *: our own, not yet read back */
 	GPtrArray	*runs;	/* struct virtual, by id */
