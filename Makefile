@@ -162,6 +162,7 @@ $(B)/tests/tools/%.o: tests/tools/%.c $(B)/flags
 	$(if $(Q),@echo "  CC $<")
 	$(Q)$(CC) $(CPPFLAGS) -Itests/tools $(CFLAGS) -MMD -MP -c $< -o $@
 $(B)/tests/power_loss: $(patsubst tests/%.c,$(B)/tests/%.o,$(wildcard tests/tools/power/*.c))
+$(B)/tests/vectors: $(patsubst tests/%.c,$(B)/tests/%.o,$(wildcard tests/tools/vectors/*.c))
 
 # bench/NAME.c: programs of `make bench`; all floors.  What is started as a step is
 # static, so that its start costs no more than it must.
