@@ -170,6 +170,8 @@ struct api *api_open(const struct api_options *o, const struct api_parts *p,
 
 	a->p = *p;
 	a->version = g_strdup(o->version);
+	a->past = g_strdupv((char **)(uintptr_t)o->past);
+	a->children = g_ptr_array_new();
 	a->dbs = g_ptr_array_new();
 	a->tail = tail_new(a);
 	if (auth_listen_ok(o, err) && read_tls(a, o, err))
@@ -216,6 +218,9 @@ void api_close(struct api *a)
 	if (!a)
 		return;
 	server_close(a->server);
+	children_drop(a);
+	g_ptr_array_free(a->children, TRUE);
+	g_strfreev(a->past);
 	call_drop_all(a);
 	tail_free(a->tail);
 	auth_free(a->auth);

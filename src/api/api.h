@@ -44,6 +44,9 @@ struct api_options {
 	const char	*config_dir, *state_dir;
 	int64_t		 body_max, connections, mutations_per_second;
 	const char	*version;
+	/* Program that reads the recorded past, and its last arguments; ends with NULL.
+	 * NULL: there is none. */
+	const char *const *past;
 };
 struct api_parts {
 	struct loop	*loop;

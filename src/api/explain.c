@@ -2,7 +2,8 @@
  *
  *	decision given ──► its trace
  *	event given ─────► the trace of the decision on it; else, where it is the last
- *	                   event of the key, evaluated again
+ *	                   event of the key, evaluated again, else out of the journal
+ *	at given ────────► out of the journal (child.c)
  *	else ────────────► the decision on the key's last event; where that event decided
  *	                   nothing, evaluated again from the state as it is */
 #include <string.h>
@@ -102,10 +103,10 @@ static void again(struct call *c, const char *event, const struct err *not_found
 			trace = json_loadb(s->str, s->len, JSON_ALLOW_NUL, NULL);
 		last = json_object_get(trace, "event");
 		id = json_string_value(json_object_get(last, "id"));
-		if (err.code)
+		if (event && (err.code || !id || strcmp(id, event) != 0))
+			explain_past(c);
+		else if (err.code)
 			call_err(c, not_found ? not_found : &err);
-		else if (event && (!id || strcmp(id, event) != 0))
-			call_err(c, not_found);
 		else
 			call_json(c, 200, (struct str){ s->str, (uint32_t)s->len });
 	}
@@ -153,8 +154,12 @@ void on_explain(struct call *c)
 	const char *decision = call_arg(c, "decision"), *rule = call_arg(c, "rule");
 	struct query *q;
 
-	if (!rule && !decision) {
-		call_error(c, 400, "expected 'rule', or 'decision'");
+	if (!rule && !decision && !call_arg(c, "event")) {
+		call_error(c, 400, "expected 'rule', 'event' or 'decision'");
+		return;
+	}
+	if (call_arg(c, "at") || (!rule && !decision)) {
+		explain_past(c);
 		return;
 	}
 	if (decision && strspn(decision, "0123456789") != strlen(decision)) {

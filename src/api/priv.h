@@ -41,6 +41,8 @@ struct api {
 	struct call	*calls;
 	GPtrArray	*dbs;		/* struct reader_db *, idle */
 	struct tail	*tail;
+	char		**past;		/* api_options.past; NULL: none */
+	GPtrArray	*children;	/* struct asking */
 };
 
 /* route.c */
@@ -91,6 +93,12 @@ void call_read(struct call *, struct query *, job_f run, job_done_f done);
 /* Of a stream: nobody is told when the queue is full (false). */
 bool call_read_quiet(struct call *, struct query *, job_done_f done);
 
+/* child.c */
+/* A child answers: past[0] args[0] past[1…] args[1…]; `input` is copied. */
+void call_child(struct call *, const char *const *args, struct str input);
+void explain_past(struct call *);
+void children_drop(struct api *);
+
 /* tail.c */
 struct tail *tail_new(struct api *);
 void tail_free(struct tail *);
@@ -101,6 +109,7 @@ void on_version(struct call *), on_openapi(struct call *);
 void on_events(struct call *), on_hook(struct call *), on_tail(struct call *);
 void on_list(struct call *), on_run(struct call *), on_decision(struct call *);
 void on_logs(struct call *), on_explain(struct call *);
+void on_explain_unsent(struct call *);
 void on_rules(struct call *), on_rule(struct call *), on_sources(struct call *);
 void on_pipelines(struct call *), on_pipeline(struct call *);
 void on_trigger(struct call *), on_start(struct call *), on_abort(struct call *);

@@ -64,8 +64,10 @@ const struct route api_routes[] = {
 	    "rule:s key:s outcome:s event:s " LIST, NULL, "Decisions, newest first"),
 	ROW("GET", V1 "/decisions/{id}", VIEWER, on_decision, NULL, NULL,
 	    "One decision with its trace"),
-	ROW("GET", V1 "/explain", VIEWER, on_explain, "rule:s key:s event:s decision:s",
-	    NULL, "Why a rule fired or did not"),
+	ROW("GET", V1 "/explain", VIEWER, on_explain,
+	    "rule:s key:s event:s decision:s at:t", NULL, "Why a rule fired or did not"),
+	ROW("POST", V1 "/explain", VIEWER, on_explain_unsent, NULL, "*",
+	    "What every rule would do with a CloudEvent that is not sent"),
 
 	ROW("GET", V1 "/sources", VIEWER, on_sources, NULL, NULL,
 	    "Sources with their lag"),

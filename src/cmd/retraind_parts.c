@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "cmd/retraind.h"
 #include "io/log.h"
@@ -46,15 +47,49 @@ static bool open_store(struct daemon *d, bool force, struct err *err)
 	return d->store != NULL;
 }
 
+/* retrainctl beside us, told where our state and configuration are; freed with
+ * g_strfreev().  NULL: it is not there. */
+static char **past_reader(const struct daemon *d)
+{
+	char *self = g_file_read_link("/proc/self/exe", NULL);
+	char *dir = self ? g_path_get_dirname(self) : NULL;
+	char *ctl = dir ? g_build_filename(dir, "retrainctl", NULL) : NULL;
+	GPtrArray *v = NULL;
+
+	if (ctl && access(ctl, X_OK) == 0) {
+		v = g_ptr_array_new();
+		g_ptr_array_add(v, g_strdup(ctl));
+		g_ptr_array_add(v, g_strdup_printf("--state=%s",
+		    d->config->state_dir.p));
+		g_ptr_array_add(v, g_strdup("--output=json"));
+		if (d->dir)
+			g_ptr_array_add(v, g_strdup_printf("--dir=%s", d->dir));
+		if (d->config_path)
+			g_ptr_array_add(v, g_strdup_printf("--config=%s",
+			    d->config_path));
+		g_ptr_array_add(v, NULL);
+	} else
+		log_warn("there is no retrainctl beside this program: the past is not"
+		    " explained over http");
+	g_free(self);
+	g_free(dir);
+	g_free(ctl);
+	return v ? (char **)g_ptr_array_free(v, FALSE) : NULL;
+}
+
 static bool open_api(struct daemon *d, struct err *err)
 {
 	struct api_options o;
+	char **past;
 	struct api_parts p = { .loop = d->loop,
 			       .readers = d->readers,
 			       .store = d->store };
 
 	config_api_options(d->config, &o);
+	past = past_reader(d);
+	o.past = (const char *const *)past;
 	d->api = api_open(&o, &p, err);
+	g_strfreev(past);
 	return d->api != NULL;
 }
 

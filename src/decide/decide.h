@@ -159,6 +159,18 @@ void decide_keys_json(const struct decide *, const struct rule *, uint32_t limit
  * named in *err). */
 bool decide_explain(struct decide *, struct str rule, struct str key, int64_t wall_ms,
     int64_t tick_ms, struct arena *, GString *json, struct err *);
+/* One selector of one rule beside an event, before it is decided. */
+struct considered {
+	const struct rule *rule;
+	struct str	 selector;	/* "" for the only one */
+	bool		 matched;
+	struct str	 key;		/* where it matches; several: joined */
+	uint32_t	 keys;
+	struct str	 why;		/* why it does not match; else empty */
+};
+/* Every selector of every rule, in the order of the rule set; changes nothing. */
+uint32_t decide_consider(struct decide *, const struct event *, int64_t wall_ms,
+    int64_t tick_ms, struct arena *, struct considered **ret);
 const char *suppressor_name(enum suppressor);
 const char *outcome_name(enum outcome);
 #endif

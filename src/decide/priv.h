@@ -424,6 +424,9 @@ struct str trace_json(struct ctx *, const struct check *, const struct outcome_v
 const struct trace_row *trace_left(const struct trace *, uint32_t row);
 bool trace_is_leaf(const struct prog *, const struct trace *, uint32_t row);
 /* why.c */
+/* Leaves of the condition whose value is `want`, joined by "and"; how many. */
+unsigned why_leaves(const struct prog *, const struct trace *, bool want, GString *);
+void why_error(const struct prog *, const struct trace *, GString *);
 void why_print(struct ctx *, const struct check *, const struct outcome_view *,
     const struct prog *, const struct trace *, GString *out);
 void span_print(int64_t ms, GString *out);		/* "11h40m" */

@@ -55,7 +55,7 @@ static void put_leaf(const struct prog *p, const struct trace *t, uint32_t i,
 }
 
 /* The leaves whose value is `want`, joined; how many there were. */
-static unsigned put_leaves(const struct prog *p, const struct trace *t, bool want,
+unsigned why_leaves(const struct prog *p, const struct trace *t, bool want,
     GString *out)
 {
 	unsigned n = 0;
@@ -75,7 +75,7 @@ static unsigned put_leaves(const struct prog *p, const struct trace *t, bool wan
 	return n;
 }
 
-static void put_error(const struct prog *p, const struct trace *t, GString *out)
+void why_error(const struct prog *p, const struct trace *t, GString *out)
 {
 	for (uint32_t i = 0; i < t->n; i++) {
 		if (t->v[i].skipped || t->v[i].value.tag != VALUE_ERROR ||
@@ -103,7 +103,7 @@ static void why_fired(struct ctx *c, const struct outcome_view *v, const struct 
 		g_string_append(out, p ? "; " : ".");
 	}
 	if (p) {
-		put_leaves(p, t, true, out);
+		why_leaves(p, t, true, out);
 	} else if (!c->due_ms) {
 		g_string_append(out, "the event matches, and there is no condition.");
 		return;
@@ -171,13 +171,13 @@ static void why_not(struct ctx *c, const struct prog *p, const struct trace *t,
 	} else if (!p || (v.tag == VALUE_BOOL && v.i)) {
 		why_true(c, out);
 	} else if (v.tag == VALUE_BOOL) {
-		if (put_leaves(p, t, false, out))
+		if (why_leaves(p, t, false, out))
 			g_string_append(out, " is not true.");
 		else
 			g_string_append(out, " is false.");
 	} else {
 		g_string_append(out, value_is_no_data(v) ? "no data: " : "error: ");
-		put_error(p, t, out);
+		why_error(p, t, out);
 		g_string_append_c(out, '.');
 	}
 }
@@ -200,7 +200,7 @@ void why_print(struct ctx *c, const struct check *k, const struct outcome_view *
 		g_string_append_printf(out, "%.*s", STR_ARG(v->error));
 		if (p && str_is(v->error, STR("when"))) {
 			g_string_append(out, ": ");
-			put_error(p, t, out);
+			why_error(p, t, out);
 		}
 		g_string_append_c(out, '.');
 		return;

@@ -285,6 +285,41 @@ bool past_block(struct past *p, uint64_t turn, struct arena *a, struct past_bloc
 	return ok;
 }
 
+/* One row of a backward walk; *at: where it stands, 0 at the end. */
+static bool step_back(struct past *p, uint64_t after, uint64_t *at, struct str *bytes,
+    struct err *err)
+{
+	sqlite3_stmt *st = prepare(p, "SELECT turn0,zblob FROM journal WHERE turn0>?1"
+	    " AND turn0<?2 ORDER BY turn0 DESC LIMIT 1");
+	bool ok;
+	int rc;
+
+	sqlite3_bind_int64(st, 1, (int64_t)after);
+	sqlite3_bind_int64(st, 2, (int64_t)MIN(*at, INT64_MAX));
+	rc = one(p, st, "the journal", err);
+	ok = rc == SQLITE_ROW || rc == SQLITE_DONE;
+	*at = rc == SQLITE_ROW ? column_u64(st, 0) : 0;
+	if (*at)
+		ok = unpack(p, column(st, 1), bytes) || err_set(err, ERR_CORRUPT,
+		    "the journal block of turn %llu is malformed",
+		    (unsigned long long)*at);
+	sqlite3_finalize(st);
+	return ok;
+}
+
+bool past_find(struct past *p, struct str bytes, uint64_t after, uint64_t before,
+    uint64_t *ret, struct err *err)
+{
+	struct str frames = { 0 };
+
+	for (*ret = before;;) {
+		if (!step_back(p, after, ret, &frames, err))
+			return false;
+		if (!*ret || memmem(frames.p, frames.len, bytes.p, bytes.len))
+			return true;
+	}
+}
+
 bool past_ruleset(struct past *p, const uint8_t hash[32], struct arena *a,
     struct str *ret, struct err *err)
 {

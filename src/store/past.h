@@ -50,6 +50,10 @@ bool past_load(struct past *, const struct past_snap *, struct cells *, struct e
 /* The first block that begins after `turn`; *ret_any false: there is none. */
 bool past_block(struct past *, uint64_t turn, struct arena *, struct past_block *,
     bool *ret_any, struct err *);
+/* The last block that begins after turn `after` and before `before` and whose frames
+ * hold these bytes somewhere; *ret_turn0 0: there is none. */
+bool past_find(struct past *, struct str bytes, uint64_t after, uint64_t before,
+    uint64_t *ret_turn0, struct err *);
 /* Packed; ERR_NOT_FOUND. */
 bool past_ruleset(struct past *, const uint8_t hash[32], struct arena *,
     struct str *ret, struct err *);

@@ -177,5 +177,119 @@ class Continued(unittest.TestCase):
         self.assertEqual(self.decided((3, 17, 18, 33, 48)), without)
 
 
+class Explain(unittest.TestCase):
+    RULES = """
+rules:
+  - name: drift
+    on: {type: metric, where: data.name == "psi", key: event.subject}
+    signals: {v: {value: data.v, over: 1h, min_count: 2}}
+    when: v.avg > 10.0
+    recover: v.avg < 9.0
+    run: noop
+  - {name: big, on: {type: data, subject: x}, when: data.rows > 5, run: noop}
+  - {name: off, on: metric, mode: disabled, run: noop}
+  - {name: nightly, schedule: {cron: "0 2 * * *"}, run: noop}
+pipelines: [{name: noop, steps: [{name: g, gate: "true"}]}]
+"""
+
+    def setUp(self):
+        self.daemon = Daemon(rules={"r.yaml": self.RULES})
+        self.d = self.daemon.__enter__()
+        for n, v in enumerate((2, 3, 30, 40, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)):
+            self.d.post_event("metric", {"name": "psi", "v": v}, f"m{n}", "a")
+            if n == 2:
+                self.before = self.moment()
+            if n == 3:
+                self.fired = self.moment()
+
+    def tearDown(self):
+        self.daemon.__exit__(None, None, None)
+
+    def moment(self):
+        """An instant after everything up to now, and before anything later."""
+        at = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+        self.d.wait(lambda: datetime.now(timezone.utc).strftime(
+            "%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z" > at, "the clock goes on")
+        return at
+
+    def rules(self, told):
+        return {r["rule"]: r for r in told["rules"]}
+
+    def test_at_a_time(self):
+        d = self.d
+        now = d.ctl_json("explain", "drift", "-k", "a")
+        self.assertEqual(now["state"]["state"], "inactive")
+        then = d.ctl_json("explain", "drift", "-k", "a", "--at", self.fired)
+        self.assertEqual(then["state"]["state"], "firing")
+        self.assertEqual(then["time"], self.fired)
+        self.assertEqual(then["signals"]["v"]["count"], 4)
+        self.assertLessEqual(then["span"]["from"], self.fired)
+        then = d.ctl_json("explain", "drift", "-k", "a", "--at", self.before)
+        self.assertEqual(then["signals"]["v"]["count"], 3)
+        # the same without the daemon
+        d.term()
+        direct = d.ctl_json("explain", "drift", "-k", "a", "--at", self.before, "--state",
+                            d.state_dir, "--dir", d.dir)
+        self.assertEqual({k: v for k, v in direct.items() if k != "span"},
+                         {k: v for k, v in then.items() if k != "span"})
+        text = d.ctl("explain", "drift", "-k", "a", "--at", self.fired, "--state",
+                     d.state_dir, "--dir", d.dir).stdout
+        self.assertTrue(text.startswith("covered: "), text)
+        self.assertIn("v.avg > 10.0", text)
+        d.start()
+
+    def test_outside(self):
+        done = self.d.ctl("explain", "drift", "-k", "a", "--at", "2001-01-01T00:00:00Z",
+                          expect=1)
+        self.assertIn("outside of what the journal covers", done.stderr)
+        self.assertIn("--from-file", done.stderr)
+        done = self.d.ctl("explain", "nothing", "--at", self.before, expect=1)
+        self.assertIn("no rule 'nothing'", done.stderr)
+
+    def test_an_event(self):
+        d = self.d
+        told = d.ctl_json("explain", "--event", "m2")
+        self.assertEqual(told["event"]["id"], "m2")
+        rules = self.rules(told)
+        self.assertEqual(rules["drift"]["outcome"], "fired")
+        self.assertEqual(rules["drift"]["trace"]["outcome"], "fired")
+        self.assertEqual(rules["drift"]["key"], "a")
+        self.assertEqual(rules["big"]["why"], "type 'metric' is not 'data'")
+        self.assertEqual(rules["off"]["why"], "it matches, and the rule is disabled")
+        self.assertNotIn("nightly", rules)
+        # long ago, and it decided nothing: evaluated from the state of then
+        told = d.ctl_json("explain", "drift", "--event", "m1")
+        self.assertEqual([r["rule"] for r in told["rules"]], ["drift"])
+        self.assertEqual(told["rules"][0]["outcome"], "none")
+        self.assertEqual(told["rules"][0]["trace"]["signals"]["v"]["count"], 2)
+        text = d.ctl("explain", "--event", "m2").stdout
+        self.assertIn("drift: takes it, key a: fired", text)
+        self.assertIn("big: not taken: type 'metric' is not 'data'", text)
+        self.assertIn("no event 'm99' is in the journal",
+                      d.ctl("explain", "--event", "m99", expect=1).stderr)
+
+    def emit(self, *args, **data):
+        return self.rules(self.d.ctl_json("events", "emit", "--explain", *args, "-d",
+                                          json.dumps(data)))
+
+    def test_an_event_not_yet_sent(self):
+        d = self.d
+        before = d.ctl_json("get", "decisions")
+        rules = self.emit("-t", "metric", "-s", "b", name="auc", v=1)
+        self.assertEqual(rules["drift"]["why"], 'where is false: data.name "auc" == "psi"')
+        rules = self.emit("-t", "metric", "-s", "a", name="psi", v=1000)
+        self.assertEqual(rules["drift"]["outcome"], "fired")
+        self.assertEqual(rules["big"]["matched"], False)
+        rules = self.emit("-t", "data", "-s", "x", rows=5)
+        self.assertEqual(rules["big"]["outcome"], "none")
+        self.assertIn("data.rows", rules["big"]["trace"]["why"])
+        self.assertEqual(rules["drift"]["why"], "type 'data' is not 'metric'")
+        rules = self.emit("-t", "metric", name="psi", v=1)
+        self.assertTrue(rules["drift"]["why"].startswith("key gives"), rules["drift"])
+        self.assertEqual(d.ctl_json("get", "decisions"), before)    # nothing was sent
+        done = d.ctl("events", "emit", "--explain", "-t", "", "-d", "{}", expect=1)
+        self.assertIn("it would be refused", done.stderr)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -3,9 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cmd/retrainctl/ctl.h"
+#include "cmd/retrainctl/history.h"
 
-static char *type, *subject, *source, *data, *id;
+static char *type, *subject, *source, *data, *id, *state;
+static gboolean explain;
 
 static const GOptionEntry rows[] = {
 	{ "type", 't', 0, G_OPTION_ARG_STRING, &type, "emit: CloudEvents type", "TYPE" },
@@ -14,6 +15,10 @@ static const GOptionEntry rows[] = {
 	  "URI" },
 	{ "data", 'd', 0, G_OPTION_ARG_STRING, &data, "emit: data", "JSON" },
 	{ "id", 0, 0, G_OPTION_ARG_STRING, &id, "emit: id (made new)", "ID" },
+	{ "explain", 0, 0, G_OPTION_ARG_NONE, &explain,
+	  "emit: send nothing, say what each rule would do", NULL },
+	{ "state", 0, 0, G_OPTION_ARG_FILENAME, &state,
+	  "emit --explain: read this state directory, not the daemon", "DIR" },
 	{ NULL, 0, 0, 0, NULL, NULL, NULL },
 };
 
@@ -63,6 +68,41 @@ static int tail(struct ctl *c)
 	return ok ? CTL_OK : CTL_USAGE;
 }
 
+/* Takes e. */
+static int explain_it(struct ctl *c, json_t *e)
+{
+	char *text;
+	json_t *j;
+	int status;
+
+	if (state) {
+		text = json_dumps(e, JSON_COMPACT);
+		status = explain_unsent(c, state, str_of(text));
+		json_decref(e);
+		free(text);
+		return status;
+	}
+	j = client_json(c, "POST", "/api/v1/explain", e, &status);
+	explain_print(c, j);
+	json_decref(j);
+	return status;
+}
+
+/* What the daemon's child does: a whole CloudEvent on the standard input. */
+static int explain_stdin(struct ctl *c)
+{
+	GString *s = g_string_new(NULL);
+	char piece[4096];
+	size_t n;
+	int status;
+
+	while ((n = fread(piece, 1, sizeof(piece), stdin)) > 0)
+		g_string_append_len(s, piece, (gssize)n);
+	status = explain_unsent(c, state, (struct str){ s->str, (uint32_t)s->len });
+	g_string_free(s, TRUE);
+	return status;
+}
+
 static int emit(struct ctl *c)
 {
 	json_t *e = json_object(), *d = NULL;
@@ -83,7 +123,8 @@ static int emit(struct ctl *c)
 		json_object_set_new(e, "subject", json_string(subject));
 	if (d)
 		json_object_set_new(e, "data", d);
-	status = client_show(c, "POST", "/api/v1/events", e, NULL);
+	status = explain ? explain_it(c, e) :
+	    client_show(c, "POST", "/api/v1/events", e, NULL);
 	g_free(new_id);
 	return status;
 }
@@ -94,12 +135,17 @@ static int run(struct ctl *c, int argc, char **argv)
 		return tail(c);
 	if (argc == 1 && strcmp(argv[0], "emit") == 0)
 		return emit(c);
+	if (argc == 2 && strcmp(argv[0], "emit") == 0 && strcmp(argv[1], "-") == 0 &&
+	    explain && state)
+		return explain_stdin(c);
 	return usage_error("events", "expected tail or emit");
 }
 
 const struct verb verb_events = {
 	.name = "events",
-	.args = "tail | emit --type T [--data JSON]",
+	.args = "tail | emit --type T [--data JSON] [--explain]",
+	.help = "`emit - --explain --state DIR` reads a whole CloudEvent from the"
+	    " standard input.",
 	.summary = "show events as they come in, or send one by hand",
 	.rows = rows,
 	.run = run,

@@ -26,4 +26,12 @@ bool history_snap(const struct history *, const char *verb, int64_t ms,
 /* RFC 3339, or so long ago ("90m", "7d").  False: said. */
 bool history_time(const char *verb, const char *option, const char *text, int64_t *ms);
 int64_t history_now(void);
+
+/* explain_past.c: from a state directory; printed, the exit status. */
+int explain_past(struct ctl *, const char *state, const char *rule, const char *key,
+    const char *event, int64_t at_ms);
+/* What every rule would do with this CloudEvent, were it sent now. */
+int explain_unsent(struct ctl *, const char *state, struct str cloudevent);
+/* explain.c: a trace, or a list of rules beside an event, with its span. */
+void explain_print(struct ctl *, const json_t *);
 #endif
