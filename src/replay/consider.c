@@ -150,7 +150,7 @@ static void put_trace_text(const struct view *v, struct value rule)
 		value_to_json(trace, v->a, json);
 		if (!replay_explain_text((struct str){ json->str, (uint32_t)json->len },
 		    s, &err))
-			g_string_assign(s, err.msg);
+			g_string_append(s, err.msg);
 		lines = g_strsplit(s->str, "\n", -1);
 		for (char **l = lines; *l; l++)
 			if (**l)
