@@ -247,7 +247,7 @@ static bool step_message(struct journal *j, const struct frame_message *f,
 
 static bool step_frame(struct journal *j, char kind, struct str body)
 {
-	struct frame_message f;
+	struct frame_message f = { 0 };
 
 	if (kind == 'i')
 		return step_input(j, body);
