@@ -54,7 +54,7 @@ bool correlation_lag1(const struct correlation *c, double *ret)
 {
 	double n = (double)c->n, m, s;
 
-	if (c->n < CORRELATION_MIN || !(s = spread(c)))
+	if (c->n < CORRELATION_MIN || (s = spread(c)) == 0)
 		return false;
 	m = c->sum / n;
 	/* sum over pairs of (a - m)(b - m) */
@@ -67,7 +67,7 @@ bool correlation_season(const struct correlation *c, double *ret)
 {
 	double n = (double)c->n, s, between = 0, bins = 0, eta;
 
-	if (c->n == 0 || c->to - c->from < CORRELATION_SPAN_MS || !(s = spread(c)))
+	if (c->n == 0 || c->to - c->from < CORRELATION_SPAN_MS || (s = spread(c)) == 0)
 		return false;
 	for (unsigned i = 0; i < CORRELATION_HOURS; i++) {
 		if (!c->hour_n[i])
