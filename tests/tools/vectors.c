@@ -15,7 +15,8 @@
 
 #include "vectors/vectors.h"
 
-static void say(struct vec *v, const char *how, const char *fmt, va_list ap)
+static void __attribute__((format(printf, 3, 0)))
+say(struct vec *v, const char *how, const char *fmt, va_list ap)
 {
 	printf("%s%s: ", how, v->file);
 	vprintf(fmt, ap);
