@@ -164,6 +164,15 @@ $(B)/tests/tools/%.o: tests/tools/%.c $(B)/flags
 $(B)/tests/power_loss: $(patsubst tests/%.c,$(B)/tests/%.o,$(wildcard tests/tools/power/*.c))
 $(B)/tests/vectors: $(patsubst tests/%.c,$(B)/tests/%.o,$(wildcard tests/tools/vectors/*.c))
 
+# Runs of many samples: without a sanitizer, and the detectors alone.
+STATISTICS := tests/tools/statistics.c src/base/check.c $(wildcard src/signal/detect*.c \
+	$(addprefix src/signal/,baseline.c distance.c special.c test.c))
+$(B)/tests/statistics: $(STATISTICS) $(wildcard src/signal/*.h) $(B)/flags
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LD $@")
+	$(Q)$(CC) $(CPPFLAGS) -std=c11 -O2 -ffp-contract=off $(WARN) $(STATISTICS) \
+		$(PURE_LIBS) -o $@
+
 # bench/NAME.c: programs of `make bench`; all floors.  What is started as a step is
 # static, so that its start costs no more than it must.
 BENCHES := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c))

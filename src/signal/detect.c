@@ -93,7 +93,7 @@ static const struct detect_def defs[] = {
 	  BOTH, NEEDS_NOTHING, false, false, "alpha", true, {
 		WHOLE("window", 200, 10, 1600, "samples"),
 		WHOLE("recent", 50, 5, 1595, "of them the newer part"),
-		WHOLE("step", 10, 1, 100000, "tested every so many"),
+		WHOLE("step", 1, 1, 100000, "tested every so many"),
 		REAL("alpha", 1e-4, 1e-15, .5, "chance of a false alarm per test") } },
 	{ "ewma_river", "the chart of river", DETECT_EWMA_RIVER, BOTH, BOTH,
 	  NEEDS_NOTHING, false, true, "threshold", false, {

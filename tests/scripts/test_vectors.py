@@ -9,9 +9,7 @@ import unittest
 TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 VECTORS = os.path.join(TREE, "tests", "vectors")
 # Files without an expectation, or whose kind has a test program of its own.
-ELSEWHERE = {"streams.json", "window_vectors.json", "sketch_vectors.json",
-             "distance_vectors.json", "psi_auto_threshold.json",
-             "state_machine_vectors.json"}
+ELSEWHERE = {"streams.json", "window_vectors.json", "sketch_vectors.json"}
 
 
 class VectorsTest(unittest.TestCase):

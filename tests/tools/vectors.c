@@ -168,6 +168,8 @@ static const struct {
 	{ "special_functions", vec_special },
 	{ "state_machine", vec_machine },
 	{ "hysteresis", vec_hysteresis },
+	{ "levels", vec_levels },
+	{ "m_of_n", vec_m_of_n },
 };
 
 static void member(struct vec *v, const char *key, const json_t *j)

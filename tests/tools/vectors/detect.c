@@ -93,8 +93,6 @@ static bool spec_of(struct vec *v, struct detect_spec *s, const json_t *e)
 	s->no_floor = true;
 	if (detect_par(def, STR("standardize")) >= 0)
 		s->p[detect_par(def, STR("standardize"))] = 0;
-	if (def->kind == DETECT_KS)
-		s->p[detect_par(def, STR("step"))] = 1;
 	if (def->needs == NEEDS_SD) {
 		s->learn = def->kind == DETECT_EWMA ? 100 : 30;
 		s->learn_tests = def->kind != DETECT_EWMA;

@@ -41,4 +41,6 @@ void vec_special(struct vec *, const json_t *);
 void vec_psi(struct vec *, const json_t *);
 void vec_machine(struct vec *, const json_t *);
 void vec_hysteresis(struct vec *, const json_t *);
+void vec_levels(struct vec *, const json_t *);
+void vec_m_of_n(struct vec *, const json_t *);
 #endif
