@@ -8,7 +8,8 @@
  * after the change / median samples from the change to it.  It passes where no share
  * differs by more than 4 sqrt(2p(1-p)/300) + 1 point and the delay by no more than a
  * quarter (and where few runs detect at all, the delay is of too few runs to compare).
- * The last table counts false alarms of the PSI test.  Exit 1 if a cell fails. */
+ * Then false alarms of the PSI test, and of every test with what it finds.  Exit 1 if
+ * a cell fails. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -310,6 +311,76 @@ static unsigned psi_windows(uint32_t m, uint32_t windows)
 	return failed;
 }
 
+/* ---- every test, over raw values and a baseline of 1,000 ---- */
+
+#define BASE_N 1000
+#define TEST_WINDOWS 2000
+
+struct reference { struct baseline b; double v[BASE_N], edges[9], counts[CELLS]; };
+
+/* Deciles of the baseline's own samples; ks and wasserstein also have the samples. */
+static void reference(struct reference *r, bool values)
+{
+	for (unsigned i = 0; i < BASE_N; i++)
+		r->v[i] = normal();
+	qsort(r->v, BASE_N, sizeof *r->v, ascending);
+	for (unsigned i = 0; i < 9; i++)
+		r->edges[i] = r->v[(i + 1) * BASE_N / CELLS];
+	r->b = (struct baseline){ .n = BASE_N, .sd = 1, .has_mean = true, .has_sd = true,
+		.edges = r->edges, .edges_n = 9, .counts = r->counts, .counts_n = CELLS,
+		.values = r->v, .values_n = values ? BASE_N : 0 };
+	for (unsigned i = 0; i < CELLS; i++)
+		r->counts[i] = BASE_N / CELLS;
+}
+
+static double share(const struct test_spec *s, bool values, uint32_t n, double shift)
+{
+	static uint64_t state[TEST_STATE_MAX / 8];
+	static struct reference r;
+	uint32_t over = 0;
+
+	for (uint32_t k = 0; k < TEST_WINDOWS; k++) {
+		struct test_view v;
+
+		if (k % 10 == 0)	/* a few windows to each baseline */
+			reference(&r, values);
+		for (uint32_t i = 0; i < n; i++)
+			(void)test_add_number(s, state, &r.b, normal() + shift);
+		test_close(s, state, &r.b, 0);
+		test_read(s, state, &v);
+		over += v.drift;
+	}
+	return over * 100.0 / TEST_WINDOWS;
+}
+
+/* False alarms at alpha .001 (up to 0.3 % by design; 4 sigma above it). */
+static unsigned every_test(void)
+{
+	static const uint32_t sizes[] = { 100, 200, 500, 1000 };
+	unsigned failed = 0;
+	uint32_t kinds;
+	const struct test_def *defs = test_defs(&kinds);
+
+	for (uint32_t i = 0; i < kinds; i++)
+		for (unsigned k = 0; k < 4; k++) {
+			bool values = defs[i].kind == TEST_KS ||
+			    defs[i].kind == TEST_WASSERSTEIN;
+			struct test_spec s;
+			double alarm;
+
+			test_spec_init(&s, &defs[i]);
+			rng = ((uint64_t)i << 40) + sizes[k];
+			alarm = share(&s, values, sizes[k], 0);
+			failed += alarm > .8;
+			printf("%-12s n %4u  false alarms %.2f %%  found: half an sd "
+			    "%5.1f %%, one sd %5.1f %%%s\n", defs[i].name, sizes[k],
+			    alarm, share(&s, values, sizes[k], .5),
+			    share(&s, values, sizes[k], 1),
+			    alarm > .8 ? "   FAILED" : "");
+		}
+	return failed;
+}
+
 int main(int argc, char **argv)
 {
 	uint32_t most = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : RUNS_LONG;
@@ -323,6 +394,8 @@ int main(int argc, char **argv)
 		failed += column(c, most);
 	failed += psi_windows(1000, most * 10 < WINDOWS ? most * 10 : WINDOWS);
 	failed += psi_windows(10000, most * 10 < WINDOWS ? most * 10 : WINDOWS);
+	if (most == RUNS_LONG)
+		failed += every_test();
 	printf("%u cells failed\n", failed);
 	return failed > 0;
 }
