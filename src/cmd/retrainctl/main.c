@@ -15,7 +15,7 @@
 
 #define VERBS(X) \
 	X(abort) X(backtest) X(check) X(completion) X(cron) X(describe) X(diff) \
-	X(doctor) X(eval) X(events) X(explain) X(get) X(logs) X(pause) X(reload) \
+	X(doctor) X(eval) X(events) X(explain) X(get) X(logs) X(new) X(pause) X(reload) \
 	X(replay) X(resume) X(retry) X(run) X(schema) X(silence) X(sources) X(test) \
 	X(trigger) X(version)
 #define X(name) extern const struct verb verb_##name;

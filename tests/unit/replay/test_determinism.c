@@ -37,7 +37,8 @@ static const struct { const char *name, *type, *rest; } kinds[] = {
 	{ "facts", "num", "when: data.v * 2.5 > 3.0 && now - last_run.created >"
 	    " duration('25m')\n" },
 	{ "dedupe", "num", "dedupe: {key: string(int(data.v * 10.0)), for: 3h}\n" },
-	{ "math", "num", "when: data.v * 3.7 / 1.1 - 0.3 > 3.3\n    backoff: {initial: 5m}\n" },
+	{ "math", "num", "when: data.v * 3.7 / 1.1 - 0.3 > 3.3\n    backoff: {initial:"
+	    " 5m}\n" },
 	{ "breaker", "num", "when: data.v > 1.0\n    breaker: {after: 2, wait: 1h}\n" },
 };
 static const char pipelines[] =
@@ -129,9 +130,9 @@ static void feed(struct sim *s, struct log *l, uint32_t i, int64_t *at)
 	char *body;
 
 	*at += (int64_t)(fraction(l) * 60000.0);
-	body = g_strdup_printf("{\"specversion\":\"1.0\",\"id\":\"e%u\",\"source\":\"/t\","
-	    "\"type\":\"num\",\"subject\":\"%c\",\"time\":\"%s\",\"data\":{\"v\":%s,\"f\":"
-	    "\"f%u\"}}", i, 'a' + (int)(fraction(l) * 3.0),
+	body = g_strdup_printf("{\"specversion\":\"1.0\",\"id\":\"e%u\","
+	    "\"source\":\"/t\",\"type\":\"num\",\"subject\":\"%c\",\"time\":\"%s\","
+	    "\"data\":{\"v\":%s,\"f\":\"f%u\"}}", i, 'a' + (int)(fraction(l) * 3.0),
 	    time_print(*at - (i % 13 ? 0 : 1800000 * (int64_t)(i % 5)), text),
 	    g_ascii_dtostr(number, sizeof(number), v), i % 4);
 	m.body = str_of(body);
