@@ -10,7 +10,7 @@
 
 enum cell_kind { CELL_META = 32, CELL_RULE, CELL_KEY, CELL_SIGNAL, CELL_LAST, CELL_DEDUPE,
 	CELL_SELECTOR, CELL_SOURCE, CELL_SCHEDULE, CELL_FACT, CELL_CHUNK,
-	CELL_SILENCE = 47 };
+	CELL_ITEM = 43, CELL_WAIT, CELL_JOIN, CELL_SILENCE = 47 };
 
 #define OWNER_BYTES 16
 #define KEY_BYTES_MAX 256	/* longer rule keys are refused, dedupe keys hashed */
@@ -78,6 +78,7 @@ struct key_cell {		/* CELL_KEY: one rule and key */
 	int64_t		 breaker_until;	/* tick: open until then, half-open from then on;
 					 * 0: closed */
 	uint64_t	 probe;		/* the run that a half-open breaker let through */
+	uint32_t	 wait, join;	/* wait_cell, join_cell; 0: none */
 };
 struct signal_cell {		/* CELL_SIGNAL: one signal definition and key */
 	struct keyed_cell head;
@@ -92,6 +93,32 @@ struct last_cell {		/* CELL_LAST: one selector and key; see last.c */
 	uint8_t		 cut;		/* values were left out: too large */
 	uint8_t		 pad[2];
 	uint32_t	 bytes;		/* encoded, after the key */
+};
+struct item_cell {		/* CELL_ITEM: an event that waits; see item.c */
+	uint32_t	 next;		/* the one behind it in its batch; 0: none */
+	uint16_t	 selector;
+	uint16_t	 dedupe_len;
+	uint8_t		 has_dedupe;
+	uint8_t		 pad[7];
+	uint64_t	 seq;		/* of its input */
+	int64_t		 due_ms;	/* schedule rules; else 0 */
+	struct last_cell ev;
+};
+enum { BATCHES_MAX = 10, BATCH_EVENTS = 1000 };
+struct batch {
+	uint32_t	 first, last, n, bytes;
+	int64_t		 opened, newest;	/* ticks */
+};
+struct wait_cell {		/* CELL_WAIT: of one key_cell; see wait.c */
+	uint32_t	 n;
+	uint32_t	 pad;
+	struct batch	 v[BATCHES_MAX];
+};
+struct join_cell {		/* CELL_JOIN: of one key_cell; see join.c */
+	uint64_t	 def;		/* of the join it belongs to */
+	uint32_t	 n;
+	uint32_t	 pad;
+	uint32_t	 slot[];	/* by selector: its item; 0: none */
 };
 struct dedupe_cell {		/* CELL_DEDUPE: one rule and dedupe key */
 	struct keyed_cell head;

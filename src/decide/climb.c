@@ -233,7 +233,8 @@ bool climb_begin(struct decide *d, struct rule_state *first)
 		if (!now->key)
 			now->key = climb_new(d, cs, v.key);
 	}
-	now->i = m != MATCH_YES;	/* else the first has refused it already */
+	/* Else the first has refused it already. */
+	now->i = m != MATCH_YES && m != MATCH_SEVERAL;
 	if (m == MATCH_REFUSED && event_refused(d, first, &v))
 		return true;
 	if (now->key) {

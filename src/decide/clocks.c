@@ -304,7 +304,7 @@ static void source_moved(struct decide *d)
 		struct rule_state *rs = d->by_rule[i];
 		int64_t hold;
 
-		if (rs->rule->kind != RULE_SIGNAL)
+		if (rs->rule->kind == RULE_SCHEDULE)
 			continue;
 		clock_stale(d, rs);
 		if (rule_off(d, rs))	/* nothing of it waits */

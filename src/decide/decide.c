@@ -123,7 +123,15 @@ static void key_due(struct decide *d, uint32_t cell)
 		return;
 	key_touch(d, k)->wake_at = INT64_MAX;
 	key_arm(d, k->rs, k);
-	job_of_key(d, k);
+	if (k->rs->rule->kind == RULE_SIGNAL) {
+		job_of_key(d, k);
+		return;
+	}
+	d->job = (struct job){ .rs = k->rs, .kind = JOB_WAIT, .phase = PHASE_BODY,
+		.n = 1 };
+	d->job.v = ARENA_NEW(d->arena, struct delivery);
+	d->job.v[0] = (struct delivery){ .k = k, .key = k->key };
+	d->working = true;
 }
 
 static void begin_due(struct decide *d, uint64_t id)
@@ -247,7 +255,9 @@ static bool run_clock(struct decide *d, struct job *j, int64_t limit, struct emi
 		at = MAX(top->at, clock_of(d, rs));
 		clock_set(d, rs, MIN(at, limit));
 		heap_set(&rs->clock, &k->clock, INT64_MAX);
-		if (signal_evaluate(d, rs, k, MIN(at, limit), em))
+		if (rs->rule->kind == RULE_EVENT)
+			join_expire(d, k, MIN(at, limit));
+		else if (signal_evaluate(d, rs, k, MIN(at, limit), em))
 			return true;
 	}
 }
@@ -258,6 +268,8 @@ static bool body(struct decide *d, struct job *j, struct emission *em)
 		return event_body(d, j, em);
 	if (j->kind == JOB_DUE)
 		return schedule_body(d, j, em);
+	if (j->kind == JOB_WAIT)
+		return j->i++ < j->n && wait_body(d, j->v[0].k, true, em);
 	if (j->kind == JOB_TRIGGER)
 		return j->i++ < j->n && trigger_body(d, j, em);
 	if (!j->begun && j->kind == JOB_SAMPLES)
@@ -311,7 +323,7 @@ static void refresh_clock(struct decide *d, struct rule_state *rs)
 	rs->clock_stale = false;
 	if (top || rs->clock_tick.pos)
 		heap_set(&d->tick, &rs->clock_tick,
-		    rs->rule && rs->rule->kind == RULE_SIGNAL && top ?
+		    rs->rule && rule_clocked(rs->rule) && top ?
 		    clock_reaches(d, rs, top->at) : INT64_MAX);
 }
 

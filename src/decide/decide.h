@@ -126,6 +126,11 @@ bool decide_silence_end(struct decide *, struct str id, struct err *);
 /* [{"id":"s-12","match":[..],"author":..,"reason":..,"created":..,"until":..}] */
 void decide_silences_json(const struct decide *, GString *out);
 
+/* Whether a run of (pipeline, key) is not at its end: batches of coalesced events wait
+ * for that.  Asked during decide_next(); without it none is. */
+typedef bool (*decide_active_f)(const void *ctx, struct str pipeline, struct str key);
+void decide_active(struct decide *, decide_active_f, void *ctx);
+
 /* What flow tells: rules that read the facts of (pipeline, key) or of model are
  * evaluated again by a tick deadline due now, never inside this call. */
 void decide_run_created(struct decide *, struct str pipeline, struct str key,

@@ -19,7 +19,7 @@ static bool is_signal(const struct ctx *c)
 static bool defers(const struct ctx *c, enum suppressor by)
 {
 	return c->rule->on_suppressed == SUPPRESSED_DEFER && by != SUPP_DEDUPE &&
-	    by != SUPP_DISABLED;
+	    by != SUPP_DISABLED && by != SUPP_DEPTH;
 }
 
 static struct str event_id(const struct ctx *c)
@@ -69,6 +69,13 @@ static void machine_answer(struct ctx *c, enum machine_answer a)
 		machine_settle(&key_touch(c->d, c->k)->m, a, c->tick);
 }
 
+/* The due times that a batch carries. */
+static void due_rows(struct ctx *c, const char *outcome, bool end)
+{
+	for (uint32_t i = 0; end && c->rule->kind == RULE_SCHEDULE && i < c->items_n; i++)
+		schedule_row(c->d, c->rs, c->items[i]->c->due_ms, outcome);
+}
+
 /* Stopped before flow: one row per episode and suppressor. */
 static void stopped(struct ctx *c, struct check *k, enum job_kind kind,
     const struct trigger *t)
@@ -82,6 +89,12 @@ static void stopped(struct ctx *c, struct check *k, enum job_kind kind,
 		schedule_row(c->d, c->rs, c->due_ms, "suppressed");
 	if (t) {
 		view.actor = t->actor;
+	} else if (kind == JOB_WAIT) {
+		const struct key_cell *w = key_get(c->d, c->k);
+
+		again = w->m.owed && w->blocked == k->by;
+		due_rows(c, "suppressed", !defers(c, k->by));
+		wait_stopped(c, k, defers(c, k->by));
 	} else if (is_signal(c)) {
 		struct key_cell *w = key_touch(c->d, c->k);
 
@@ -177,21 +190,34 @@ static struct str failure(struct ctx *c, struct value error)
 bool emit(struct decide *d, struct ctx *c, struct keyed *k, enum job_kind kind,
     const struct trigger *t, struct emission *em)
 {
-	struct value params;
 	struct check check;
 
 	c->k = k;
+	if (!t && rule_waits(c->rule))
+		return wait_event(d, c, k, kind, em);
 	suppress_ask(c, &check, t && t->force);
+	return emit_asked(d, c, k, kind, t, &check, em);
+}
+
+bool emit_asked(struct decide *d, struct ctx *c, struct keyed *k, enum job_kind kind,
+    const struct trigger *t, struct check *given, struct emission *em)
+{
+	struct check check = *given;
+	struct value params;
+
 	if (check.by) {
 		stopped(c, &check, kind, t);
 		return false;
 	}
-	params = params_of(c, t);
-	if (params.tag != VALUE_MAP || check.dedupe_error) {
+	params = check.dedupe_error ? value_null() : params_of(c, t);
+	if (params.tag != VALUE_MAP) {
 		if (!t)
 			machine_answer(c, MACHINE_DROPPED);
 		emit_error(c, k, kind, check.dedupe_error ? STR("dedupe.key: no value") :
 		    failure(c, params));
+		due_rows(c, "error", kind == JOB_WAIT);
+		if (kind == JOB_WAIT)
+			wait_settled(c, NULL, false);
 		return false;
 	}
 	fill(c, t, params, em);
@@ -256,17 +282,6 @@ static void settle_stopped(struct ctx *c, enum suppressor by)
 	machine_answer(c, defers(c, by) ? MACHINE_DEFERRED : MACHINE_DROPPED);
 }
 
-/* A deferred emission that is stopped again by the same thing is no news. */
-static bool is_news(const struct decide *d, const struct ctx *c, const struct verdict *v)
-{
-	const struct key_cell *k;
-
-	if (!v->by || v->error.p || !is_signal(c) || d->pending.kind == JOB_TRIGGER)
-		return true;
-	k = key_get(d, c->k);
-	return !(k->m.owed && k->blocked == v->by);
-}
-
 static enum outcome outcome_of(const struct emission *em, const struct verdict *v)
 {
 	if (v->error.p)
@@ -274,6 +289,34 @@ static enum outcome outcome_of(const struct emission *em, const struct verdict *
 	if (v->by)
 		return OUTCOME_SUPPRESSED;
 	return em->observe ? OUTCOME_OBSERVED : OUTCOME_FIRED;
+}
+
+/* The batch goes, or is held. */
+static void settle_wait(struct decide *d, const struct emission *em, struct ctx *c,
+    const struct verdict *v)
+{
+	struct check *k = &d->pending.check;
+	bool held = v->by && !v->error.p && defers(c, v->by);
+
+	if (!held)
+		due_rows(c, outcome_name(outcome_of(em, v)), true);
+	if (v->by && !v->error.p)
+		wait_stopped(c, k, held);
+	else
+		wait_settled(c, em, !v->error.p);
+	wait_arm(d, c->k);
+}
+
+/* A deferred emission that is stopped again by the same thing is no news. */
+static bool is_news(const struct decide *d, const struct ctx *c, const struct verdict *v)
+{
+	const struct key_cell *k;
+
+	if (!v->by || v->error.p || d->pending.kind == JOB_TRIGGER ||
+	    (!is_signal(c) && d->pending.kind != JOB_WAIT))
+		return true;
+	k = key_get(d, c->k);
+	return !(k->m.owed && k->blocked == v->by);
 }
 
 void decide_settle(struct decide *d, const struct emission *em, const struct verdict *v)
@@ -311,6 +354,8 @@ void decide_settle(struct decide *d, const struct emission *em, const struct ver
 		write_row(c, &p->check, &row, &view);
 	else
 		decision_give_back(d, em->decision);
+	if (p->kind == JOB_WAIT)
+		settle_wait(d, em, c, v);
 	if (is_signal(c) && c->k)
 		signal_settled(d, c->rs, c->k);
 }

@@ -276,6 +276,19 @@ static struct value event_value(struct ctx *c)
 	return value_map_of(k, v, 6, a);
 }
 
+static struct value events_value(struct ctx *c)
+{
+	struct arena *a = c->d->arena;
+	uint32_t n = c->items_n ? c->items_n : c->event || c->last;
+	struct value *v = ARENA_ARRAY(a, struct value, n);
+
+	for (uint32_t i = 0; i < c->items_n; i++)
+		v[i] = last_value(&c->items[i]->c->ev, a);
+	if (!c->items_n && n)
+		v[0] = event_value(c);
+	return value_list_of(v, n, a);
+}
+
 static void put_facts(struct ctx *c, uint32_t needs)
 {
 	struct facts *f = c->d->facts;
@@ -292,13 +305,8 @@ static void put_facts(struct ctx *c, uint32_t needs)
 
 		c->vars[RVAR_LAST_SUCCESS] = facts_run_value(&r, c->wall, a);
 	}
-	if (needs & 1u << RVAR_EVENTS) {
-		struct value *one = ARENA_NEW(a, struct value);
-		bool any = c->event || c->last;
-
-		*one = event_value(c);
-		c->vars[RVAR_EVENTS] = value_list_of(one, any ? 1 : 0, a);
-	}
+	if (needs & 1u << RVAR_EVENTS)
+		c->vars[RVAR_EVENTS] = events_value(c);
 	if (needs & (1u << RVAR_CHAMPION | 1u << RVAR_CANDIDATE)) {
 		struct model_fact m;
 
@@ -308,6 +316,19 @@ static void put_facts(struct ctx *c, uint32_t needs)
 		m = facts_candidate(f, c->model);
 		c->vars[RVAR_CANDIDATE] = facts_model_value(&m, a);
 	}
+}
+
+/* Each named selector's event; one that has none reads as NO_DATA. */
+static void put_selectors(struct ctx *c)
+{
+	for (uint32_t i = 0; i < c->rule->selectors_n; i++)
+		c->vars[RVAR_SIGNALS + i] = (struct value){ .tag = VALUE_ABSENT };
+	for (uint32_t i = 0; i < c->items_n; i++)
+		if (c->items[i]->c->selector < c->rule->selectors_n)
+			c->vars[RVAR_SIGNALS + c->items[i]->c->selector] =
+			    last_value(&c->items[i]->c->ev, c->d->arena);
+	if (!c->items_n && c->event)
+		c->vars[RVAR_SIGNALS + c->selector] = event_value(c);
 }
 
 void ctx_vars(struct ctx *c, struct keyed *k, int64_t clock, uint32_t needs)
@@ -324,8 +345,23 @@ void ctx_vars(struct ctx *c, struct keyed *k, int64_t clock, uint32_t needs)
 		c->vars[RVAR_SIGNALS + i] = c->sig[i].spec->by ?
 		    map_value(&c->sig[i]) : value_host(&c->sig[i].host);
 	}
+	if (needs & NEEDS_SELECTORS)
+		put_selectors(c);
 	if (needs & ~(1u << RVAR_KEY | 1u << RVAR_NOW | 1u << RVAR_VARS))
 		put_facts(c, needs);
+}
+
+static void items_json(struct ctx *c, GString *out)
+{
+	GString *one = g_string_new(NULL);
+
+	for (uint32_t i = 0; i < c->items_n; i++) {
+		g_string_truncate(one, 0);
+		value_to_json(last_value(&c->items[i]->c->ev, c->d->arena), c->d->arena,
+		    one);
+		json_raw(out, (struct str){ one->str, (uint32_t)one->len });
+	}
+	g_string_free(one, TRUE);
 }
 
 void ctx_events_json(struct ctx *c, GString *out)
@@ -333,7 +369,9 @@ void ctx_events_json(struct ctx *c, GString *out)
 	const struct event *e = c->event;
 
 	json_open(out, '[');
-	if (e && e->data.len <= EVENT_JSON_MAX) {
+	if (c->items_n) {
+		items_json(c, out);
+	} else if (e && e->data.len <= EVENT_JSON_MAX) {
 		GString *one = g_string_new(NULL);
 
 		event_to_json(e, one);

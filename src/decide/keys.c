@@ -266,6 +266,10 @@ void keyed_drop(struct decide *d, struct keyed *k)
 		if (s->root)
 			signal_free(d->cells, s->root);
 	}
+	if (k->kind == CELL_KEY) {
+		wait_drop(d, k);
+		join_drop(d, k);
+	}
 	if (rule_of(k))
 		leave_rule(d, k);
 	d->links++;
@@ -291,7 +295,7 @@ static bool key_is_idle(const struct decide *d, const struct keyed *k)
 	const struct key_cell *c = key_get(d, k);
 	struct machine_config cfg = machine_config_of(k->rs->rule);
 
-	return c->m.state == MACHINE_INACTIVE &&
+	return c->m.state == MACHINE_INACTIVE && !c->wait && !c->join &&
 	    machine_cooldown_left(&c->m, &cfg, d->now_tick) == 0 &&
 	    d->now_tick >= c->backoff_until && !breaker_live(d, k);
 }

@@ -75,13 +75,9 @@ static void encode_values(struct decide *d, const struct event *ev, const uint32
 	}
 }
 
-void last_keep(struct decide *d, struct keyed *of, uint32_t selector,
-    const struct event *ev, int64_t t_ms)
+bool kept_encode(struct decide *d, const struct event *ev, const uint32_t *reads,
+    uint32_t n, uint32_t room)
 {
-	const struct sel_state *s = of->rs->sel[selector];
-	struct keyed *k = keyed_last(d, of, selector);
-	uint32_t head = (uint32_t)sizeof(struct last_cell) + of->key.len;
-	struct last_cell *c;
 	bool cut = false;
 
 	g_byte_array_set_size(d->bytes, 0);
@@ -89,7 +85,28 @@ void last_keep(struct decide *d, struct keyed *of, uint32_t selector,
 	put_str(d->bytes, clip(ev->source));
 	put_str(d->bytes, clip(ev->type));
 	put_str(d->bytes, clip(ev->subject));
-	encode_values(d, ev, s->reads, s->reads_n, CELL_MAX - head, &cut);
+	encode_values(d, ev, reads, n, room, &cut);
+	return cut;
+}
+
+void kept_encode_due(struct decide *d)
+{
+	g_byte_array_set_size(d->bytes, 0);
+	put_str(d->bytes, STR(""));
+	put_str(d->bytes, STR(""));
+	put_str(d->bytes, STR("retraind.schedule"));
+	put_str(d->bytes, STR(""));
+}
+
+void last_keep(struct decide *d, struct keyed *of, uint32_t selector,
+    const struct event *ev, int64_t t_ms)
+{
+	const struct sel_state *s = of->rs->sel[selector];
+	struct keyed *k = keyed_last(d, of, selector);
+	uint32_t head = (uint32_t)sizeof(struct last_cell) + of->key.len;
+	struct last_cell *c;
+	bool cut = kept_encode(d, ev, s->reads, s->reads_n, CELL_MAX - head);
+
 	if (!k)
 		k = keyed_add(d, CELL_LAST, s->hash, of->key, sizeof(*c), d->bytes->len,
 		    of->rs->rule->key_ttl_ms);
@@ -97,6 +114,7 @@ void last_keep(struct decide *d, struct keyed *of, uint32_t selector,
 	    cells_bytes(d->cells, k->cell) > 4 * (head + d->bytes->len))
 		keyed_resize(d, k, head + d->bytes->len);
 	keyed_use(d, k);
+	k->seq = d->seq;
 	c = cells_touch(d->cells, k->cell);
 	c->time_ms = t_ms;
 	c->depth = ev->depth;

@@ -123,6 +123,12 @@ struct rule_state *rule_by_name(const struct decide *, struct str name_or_uid);
 bool rule_off(const struct decide *, const struct rule_state *);
 bool rule_observes(const struct rule_state *);
 
+/* What it decides hangs on its own clock. */
+static inline bool rule_clocked(const struct rule *r)
+{
+	return r->kind == RULE_SIGNAL || r->join != JOIN_NONE;
+}
+
 /* ---- clocks (clocks.c) ---- */
 /* A matching event: moves its selector's watermark.  Once per input and selector. */
 void clock_event(struct decide *, struct sel_state *, const struct event *, int64_t t_ms);
@@ -147,6 +153,11 @@ void clock_stale_sel(struct decide *, struct sel_state *);
 int64_t clock_hold(const struct decide *, const struct rule_state *);
 
 /* ---- one evaluation (eval.c) ---- */
+#define NEEDS_SELECTORS (1u << RVAR_SIGNALS)	/* in needs: events by selector */
+struct item {			/* a kept event in the arena */
+	struct item_cell *c;
+	uint32_t	 bytes;
+};
 enum result { RESULT_NONE = 0, RESULT_FALSE, RESULT_TRUE, RESULT_UNKNOWN, RESULT_ERROR };
 struct sig_host {
 	struct host	 host;
@@ -163,10 +174,13 @@ struct ctx {
 	struct str	 key;
 	const struct event *event;	/* NULL: the kept one, or none */
 	const struct last_cell *last;	/* the kept event; NULL: none */
+	struct item	**items;	/* of a batch or a match; n 0: none */
+	uint32_t	 items_n;
 	struct value	*fields;
 	struct str	 model;		/* resolved; empty: none */
 	int64_t		 clock, due_ms, wall, tick;
 	uint8_t		 depth;
+	uint32_t	 selector;	/* that took `event` */
 	struct trace	*trace;
 	struct value	 vars[RVAR_SIGNALS + RULE_SIGNALS_MAX];
 	struct sig_host	 sig[RULE_SIGNALS_MAX];
@@ -189,6 +203,19 @@ struct str value_key(struct value, struct arena *);	/* {NULL,0}: no key */
 /* ---- the last event of a key (last.c) ---- */
 void last_keep(struct decide *, struct keyed *, uint32_t selector, const struct event *,
     int64_t t_ms);
+/* An event's record into d->bytes; true: some value did not fit. */
+bool kept_encode(struct decide *, const struct event *, const uint32_t *reads, uint32_t n,
+    uint32_t room);
+void kept_encode_due(struct decide *);
+/* item.c */
+struct item *item_of_event(struct decide *, const struct rule_state *,
+    const struct event *, uint32_t selector, int64_t t_ms, struct str dedupe);
+struct item *item_of_due(struct decide *, int64_t due_ms);
+struct item *item_with(struct decide *, const struct item *, struct str dedupe);
+uint32_t item_store(struct decide *, const struct item *);
+struct item *item_load(struct decide *, uint32_t cell);
+struct str item_dedupe(const struct item_cell *);	/* p NULL: none */
+void ctx_items(struct ctx *, struct item **, uint32_t n);	/* but for fields */
 /* Fills fields from a kept event; the previous ones of the scratch are cleared. */
 void last_fields(struct ctx *, const struct last_cell *);
 void last_put(struct ctx *, uint32_t field, struct value);
@@ -208,6 +235,9 @@ struct check {			/* what each suppressor said; by enum suppressor */
 	bool		 dedupe_error;
 };
 void suppress_ask(struct ctx *, struct check *, bool force);
+/* Of a rule whose events wait: what each is asked, and what a batch of them is. */
+void suppress_ask_event(struct ctx *, struct check *, bool windows);
+void suppress_ask_batch(struct ctx *, struct check *);
 /* What one suppressor says; true: it blocks. */
 bool suppress_say(struct check *, enum suppressor, bool blocked, struct str numbers,
     int64_t end);
@@ -245,7 +275,7 @@ void dedupe_forget_observed(struct decide *, struct rule_state *);
 
 /* ---- what an input does (decide.c and rule_*.c) ---- */
 enum job_kind { JOB_EVENT = 1, JOB_SAMPLES, JOB_KEYS, JOB_CLOCK, JOB_DUE,
-	JOB_TRIGGER };
+	JOB_TRIGGER, JOB_WAIT };
 enum phase { PHASE_BEFORE = 1, PHASE_BODY, PHASE_AT };
 struct climbs;			/* climb.c */
 struct climb;
@@ -254,6 +284,7 @@ struct delivery {		/* one event for one key */
 	uint32_t	 selector;
 	int64_t		 t_ms;
 	int64_t		 mark;		/* the selector's watermark before it */
+	bool		 several;	/* the event has other keys as well */
 	struct keyed	*k;
 };
 struct trigger {
@@ -295,6 +326,8 @@ struct decide {
 	GArray		*sources;	/* uint32_t: source_cell */
 	struct heap	 tick, wall;
 	struct due	 sweep;
+	decide_active_f	 active;
+	void		*active_ctx;
 	GPtrArray	*silences;	/* struct silence, by number */
 	struct due	 silence;	/* wall: the first end of one */
 	int64_t		 cursor_max;	/* of any schedule that may open, or later */
@@ -357,7 +390,8 @@ bool event_early_begin(struct decide *, uint32_t *hit);
 bool event_early(struct decide *, struct rule_state *, const struct dispatch_hit *,
     uint32_t n);
 /* One event for one rule by one selector; MATCH_NO also where the rule is off. */
-enum match { MATCH_NO = 1, MATCH_YES, MATCH_INVALID, MATCH_REFUSED };
+enum match { MATCH_NO = 1, MATCH_YES, MATCH_INVALID, MATCH_REFUSED,
+	MATCH_SEVERAL };		/* it has not one key: nothing was made */
 enum match deliver(struct decide *, struct rule_state *, uint32_t sel, struct delivery *);
 /* climb.c */
 void climb_use(struct decide *);		/* after another rule set */
@@ -411,6 +445,28 @@ void schedule_arm(struct decide *, struct rule_state *);
 bool emit(struct decide *, struct ctx *, struct keyed *, enum job_kind,
     const struct trigger *, struct emission *);
 void emit_error(struct ctx *, struct keyed *, enum job_kind, struct str what);
+/* ... after the suppressors were asked. */
+bool emit_asked(struct decide *, struct ctx *, struct keyed *, enum job_kind,
+    const struct trigger *, struct check *, struct emission *);
+/* wait.c */
+bool rule_waits(const struct rule *);
+bool wait_event(struct decide *, struct ctx *, struct keyed *, enum job_kind,
+    struct emission *);
+bool wait_body(struct decide *, struct keyed *, bool woken, struct emission *);
+void wait_stopped(struct ctx *, const struct check *, bool defers);
+void wait_settled(struct ctx *, const struct emission *, bool fired);
+void wait_arm(struct decide *, struct keyed *);
+void wait_drop(struct decide *, struct keyed *);
+uint32_t wait_count(const struct decide *, const struct keyed *);
+void wait_run_ended(struct decide *, struct str pipeline, struct str key);
+/* join.c: true: a match, which is in the ctx. */
+bool join_take(struct decide *, struct ctx *, const struct delivery *);
+void join_expire(struct decide *, struct keyed *, int64_t clock);
+int64_t join_due(const struct decide *, const struct keyed *);	/* rule's clock */
+uint32_t join_count(const struct decide *, const struct keyed *);
+void join_drop(struct decide *, struct keyed *);
+/* After an edit: events of another definition are recorded as expired. */
+void join_check(struct decide *, struct rule_state *, struct keyed *);
 bool trigger_body(struct decide *, struct job *, struct emission *);
 /* trace.c */
 struct outcome_view {

@@ -7,6 +7,7 @@
 #include "decide/priv.h"
 
 struct reading {
+	bool		 selectors;	/* variables after the known ones: not signals */
 	uint32_t	 needs;
 	GArray		*fields;	/* NULL: not collected */
 };
@@ -22,6 +23,8 @@ static void read_prog(void *ctx, const struct prog *p)
 			g_array_append_val(r->fields, v[i].input);
 		else if (v[i].space == EXPR_VAR && v[i].input < RVAR_SIGNALS)
 			r->needs |= 1u << v[i].input;
+		else if (v[i].space == EXPR_VAR && r->selectors)
+			r->needs |= NEEDS_SELECTORS;
 	}
 }
 
@@ -58,7 +61,8 @@ static uint32_t unique(GArray *v)
 void reads_find(struct rule_state *rs)
 {
 	const struct rule *r = rs->rule;
-	struct reading all = { .fields = g_array_new(FALSE, FALSE, sizeof(uint32_t)) };
+	struct reading all = { .fields = g_array_new(FALSE, FALSE, sizeof(uint32_t)),
+		.selectors = r->kind == RULE_EVENT };
 	struct reading where = { 0 }, params = { 0 }, sample = { 0 };
 
 	read_prog(&all, r->when);

@@ -61,10 +61,12 @@ void key_arm(struct decide *d, struct rule_state *rs, struct keyed *k)
 {
 	int64_t clock = INT64_MAX, tick = INT64_MAX;
 
-	if (rs->rule && rs->rule->kind == RULE_SIGNAL && !rule_off(d, rs)) {
+	if (rs->rule && !rule_off(d, rs)) {
 		const struct key_cell *c = key_get(d, k);
 
-		if (rule_get(d, rs)->anchored || rule_get(d, rs)->has_clock)
+		if (rs->rule->kind != RULE_SIGNAL)
+			clock = join_due(d, k);
+		else if (rule_get(d, rs)->anchored || rule_get(d, rs)->has_clock)
 			clock = clock_due(d, rs, k);
 		if (c->wake_at != INT64_MAX)
 			tick = MAX(c->wake_at, clock_hold(d, rs));

@@ -193,24 +193,53 @@ static bool ask_backoff(struct ctx *c, struct check *k, const struct key_cell *k
 	    kc->backoff_until);
 }
 
-void suppress_ask(struct ctx *c, struct check *k, bool force)
+static bool ask_always(struct ctx *c, struct check *k)
+{
+	struct arena *a = c->d->arena;
+
+	return suppress_say(k, SUPP_DISABLED, rule_off(c->d, c->rs), STR(""),
+	           INT64_MAX) ||
+	    suppress_say(k, SUPP_DEPTH, c->depth > DEPTH_MAX,
+		c->depth ? arena_printf(a, "%u/%d", c->depth, DEPTH_MAX) : STR(""),
+		INT64_MAX);
+}
+
+/* What an emission is asked, however many events it carries. */
+static void ask_last(struct ctx *c, struct check *k)
 {
 	static const struct key_cell none;
 	const struct key_cell *kc = c->k ? key_get(c->d, c->k) : &none;
-	struct arena *a = c->d->arena;
 
-	*k = (struct check){ .end = INT64_MAX };
-	if (force)
-		return;
-	if (suppress_say(k, SUPP_DISABLED, rule_off(c->d, c->rs), STR(""), INT64_MAX))
-		return;
-	if (suppress_say(k, SUPP_DEPTH, c->depth > DEPTH_MAX,
-		   c->depth ? arena_printf(a, "%u/%d", c->depth, DEPTH_MAX) : STR(""),
-		   INT64_MAX))
-		return;
-	if (ask_calendar(c, k) || silence_ask(c, k) || ask_dedupe(c, k) ||
-	    k->dedupe_error || ask_cooldown(c, k, kc) || ask_backoff(c, k, kc))
+	if (ask_cooldown(c, k, kc) || ask_backoff(c, k, kc))
 		return;
 	suppress_say(k, SUPP_DISARMED, false, STR(""), 0);	/* nothing disarms yet */
 	breaker_ask(c, k, kc);
+}
+
+void suppress_ask(struct ctx *c, struct check *k, bool force)
+{
+	*k = (struct check){ .end = INT64_MAX };
+	if (force || ask_always(c, k))
+		return;
+	if (ask_calendar(c, k) || silence_ask(c, k) || ask_dedupe(c, k) ||
+	    k->dedupe_error)
+		return;
+	ask_last(c, k);
+}
+
+void suppress_ask_event(struct ctx *c, struct check *k, bool windows)
+{
+	*k = (struct check){ .end = INT64_MAX };
+	if (ask_always(c, k) || (windows && (ask_calendar(c, k) || silence_ask(c, k))))
+		return;
+	ask_dedupe(c, k);
+}
+
+void suppress_ask_batch(struct ctx *c, struct check *k)
+{
+	*k = (struct check){ .end = INT64_MAX };
+	if (c->rule->on_suppressed == SUPPRESSED_DEFER &&
+	    (ask_calendar(c, k) || silence_ask(c, k)))
+		return;
+	ask_last(c, k);
 }

@@ -15,8 +15,11 @@ static bool check_key(const struct decide *d, struct rule_state *rs, struct str 
     struct err *err)
 {
 	const struct rule *r = rs->rule;
-	bool keyed = r->selectors_n && r->selectors[0].key;
 	uint8_t owner[OWNER_BYTES];
+	bool keyed = false;
+
+	for (uint32_t i = 0; i < r->selectors_n; i++)
+		keyed |= r->selectors[i].key || r->selectors[i].key_all;
 
 	if (keyed && !key.len)
 		return err_set(err, ERR_USAGE, "rule '%.*s' has a key: expected one",
@@ -176,6 +179,7 @@ void decide_run_ended(struct decide *d, const struct run_end *e, int64_t tick_ms
 
 	d->now_tick = MAX(d->now_tick, tick_ms);
 	each_of(d, e->pipeline, e->key, settle, e);
+	wait_run_ended(d, e->pipeline, e->key);
 	if (!k)
 		return;
 	breaker_ended(d, rs, k, e);
@@ -212,7 +216,7 @@ void decide_slot_free(struct decide *d, struct str pipeline)
 	for (uint32_t i = 0; d->rules && i < d->rules->rules_n; i++) {
 		struct rule_state *rs = d->by_rule[i];
 
-		if (rs->rule->kind != RULE_SIGNAL || !rs->rule->pipeline ||
+		if (!rs->rule->pipeline ||
 		    !str_is(rs->rule->pipeline->name, pipeline))
 			continue;
 		for (guint n = 0; n < rs->keys->len; n++) {

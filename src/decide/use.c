@@ -288,12 +288,20 @@ static void expire(struct decide *d, struct rule_state *rs, struct keyed *k)
 		    STR("the rule was switched off or removed while a firing was owed"),
 		.count = 1
 	};
+	uint32_t waiting = wait_count(d, k), half = join_count(d, k);
 	struct key_cell *w;
 
-	if (!c->m.owed)
+	if (waiting || half) {
+		row.count = waiting + half;
+		row.reason = arena_printf(d->arena, "the rule was switched off or removed"
+		    " while %u event%s waited", row.count, row.count == 1 ? "" : "s");
+	} else if (!c->m.owed) {
 		return;
+	}
 	if (d->out)
 		decision_write(d, &row);
+	wait_drop(d, k);
+	join_drop(d, k);
 	w = key_touch(d, k);
 	w->m.owed = w->blocked = 0;
 }
@@ -330,6 +338,17 @@ static void wake_now(struct decide *d, struct rule_state *rs, struct keyed *k)
 {
 	(void)rs;
 	key_touch(d, k)->wake_at = d->now_tick;
+}
+
+/* What holds its events may have been edited away. */
+static void wake_waiting(struct decide *d, struct rule_state *rs, struct keyed *k)
+{
+	if (!key_get(d, k)->wait)
+		return;
+	if (!rule_waits(rs->rule))
+		expire(d, rs, k);
+	else
+		key_touch(d, k)->wake_at = d->now_tick;
 }
 
 /* What a change of mode does; also called when a rule is paused or resumed. */
@@ -373,6 +392,10 @@ static void take_rule(struct decide *d, const struct rule *r, const struct rule 
 	if (old && r->kind == RULE_SIGNAL && memcmp(old->hash, r->hash, 16) != 0 &&
 	    d->out)
 		each_key(d, rs, wake_now);
+	if (d->out && r->kind == RULE_EVENT)
+		each_key(d, rs, join_check);
+	if (old && memcmp(old->hash, r->hash, 16) != 0 && d->out)
+		each_key(d, rs, wake_waiting);
 	use_mode(d, rs);
 	clock_stale(d, rs);
 }
@@ -443,7 +466,7 @@ static void start_rule(struct decide *d, struct rule_state *rs)
 	if (r->kind != RULE_SIGNAL || !(r->every_ms || r->reads_facts))
 		return;
 	for (uint32_t i = 0; i < r->selectors_n; i++)
-		if (r->selectors[i].key)
+		if (r->selectors[i].key || r->selectors[i].key_all)
 			return;
 	if (!c->has_clock) {
 		w = cells_touch(d->cells, rs->cell);

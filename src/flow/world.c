@@ -33,12 +33,27 @@ static void pipe_use_free(void *p)
 	g_free(use);
 }
 
+static bool is_active(const void *ctx, struct str pipeline, struct str key)
+{
+	const struct world *w = ctx;
+
+	for (uint32_t i = 0; i < w->runs->len; i++) {
+		const struct run *r = w->runs->pdata[i];
+
+		if (!run_is_terminal(r->c->state) && str_is(r->b.pipeline, pipeline) &&
+		    str_is(r->b.key, key))
+			return true;
+	}
+	return false;
+}
+
 struct world *world_new(void)
 {
 	struct world *w = g_new0(struct world, 1);
 
 	w->cells = cells_new();
 	w->decide = decide_new(w->cells);
+	decide_active(w->decide, is_active, w);
 	w->instance = g_string_new(NULL);
 	w->epoch = g_string_new(NULL);
 	w->runs = g_ptr_array_new_with_free_func(run_free);

@@ -72,7 +72,11 @@ void rule_read(struct build *, struct rule_file *, const struct yaml *map,
 /* The rule's defaults without the keys that its kind does not have. */
 const struct yaml *rule_defaults(struct load *, const struct yaml *defaults,
     const struct yaml *rule);
+uint32_t rule_selector_names(struct reading *);	/* how many; first of all */
 void rule_selectors(struct reading *);
+/* rule_join.c: sequence, at_least, within; coalesce */
+void rule_join(struct reading *);
+void rule_coalesce(struct reading *);
 /* Names and windows first, values later: expressions need the names. */
 void rule_signals(struct reading *);
 void rule_signal_values(struct reading *);
@@ -88,6 +92,7 @@ void rule_calendar(struct reading *);
 void calendars_read(struct build *);
 void calendar_use_hash(const struct calendar_use *, GString *json);
 /* An expression of this rule; `allowed` says which names. */
+unsigned rule_names(const struct reading *, unsigned also);
 const struct prog *rule_expr(struct reading *, const char *where, const struct yaml *,
     unsigned allowed, enum expr_type want);
 void ruleset_pack(struct ruleset *, const struct rule_text *, uint32_t n);

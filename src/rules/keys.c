@@ -64,9 +64,10 @@ const struct option rule_options[] = {
 	TEXT(rule_keys, "owner", owner, "who is responsible"),
 	NODE(rule_keys, "labels", labels, NULL, "map of free text labels"),
 	NODE(rule_keys, "on", on, selector_options,
-	    "which events: a type, one selector, or one selector under a name"),
+	    "which events: a type, one selector, or selectors under names"),
 	EXPR(rule_keys, "key", key,
-	    "expression of the value that the rule keeps separate state for"),
+	    "expression of the value that the rule keeps separate state for; a list: of"
+	    " each of them; all: every key that the rule has"),
 	EXPR(rule_keys, "model", model,
 	    "template of the model's name; default the pipeline's model"),
 	NODE(rule_keys, "signals", signals, signal_options,
@@ -106,7 +107,8 @@ const struct option rule_options[] = {
 	NODE(rule_keys, "backoff", backoff, backoff_options,
 	    "off, or the wait after a failed or rejected run, doubling; default on for"
 	    " signal rules, off for the others"),
-	LATER(rule_keys, "coalesce", "one run for a burst of events"),
+	NODE(rule_keys, "coalesce", coalesce, coalesce_options,
+	    "one run for a burst of events (event and schedule rules)"),
 	NODE(rule_keys, "breaker", breaker, breaker_options,
 	    "stop firing for a while after some failed or rejected runs in a row"),
 	LATER(rule_keys, "budget", "account that the runs are charged to"),
@@ -115,9 +117,12 @@ const struct option rule_options[] = {
 	LATER(rule_keys, "on_clear", "what the end of an episode does to its runs"),
 	LATER(rule_keys, "rearm", "when a detector is armed again"),
 	LATER(rule_keys, "rearm_after", "when a detector without a run is armed again"),
-	LATER(rule_keys, "sequence", "events in an order"),
-	LATER(rule_keys, "at_least", "some of several events"),
-	LATER(rule_keys, "within", "the time for sequence and at_least"),
+	NODE(rule_keys, "sequence", sequence, NULL,
+	    "names of two selectors: an event of the first, then one of the second"),
+	NODE(rule_keys, "at_least", at_least, at_least_options,
+	    "events of some of several selectors, in any order"),
+	TIME(rule_keys, "within", within_ms, 1,
+	    "the time that the events of sequence and at_least may lie apart"),
 	END
 };
 
@@ -126,6 +131,26 @@ const struct option dedupe_options[] = {
 	    .flags = OPT_REQUIRED | OPT_EXPR),
 	ROW(dedupe_keys, "for", OPT_DURATION, for_ms, "how long a value is remembered",
 	    .flags = OPT_REQUIRED, .min = 1, .max = EVER),
+	END
+};
+
+const struct option coalesce_options[] = {
+	ROW(coalesce_keys, "quiet", OPT_DURATION, quiet_ms,
+	    "the run starts when no event came for that long", .flags = OPT_REQUIRED,
+	    .min = 1, .max = EVER),
+	SPAN(coalesce_keys, "max_delay", max_delay_ms, "0",
+	    "... or that long after the first one; 0: whenever it is quiet"),
+	COUNT(coalesce_keys, "max_events", max_events, "1000", 1, 1000,
+	    "... or as soon as there are that many"),
+	END
+};
+
+const struct option at_least_options[] = {
+	ROW(at_least_keys, "n", OPT_INT, n, "how many of the selectors",
+	    .flags = OPT_REQUIRED, .min = 2, .max = 32),
+	ROW(at_least_keys, "of", OPT_NODE, of, "names of the selectors",
+	    .flags = OPT_REQUIRED),
+	TIME(at_least_keys, "within", within_ms, 1, "as the rule's within"),
 	END
 };
 

@@ -18,8 +18,9 @@ struct rule_keys {
 	struct str	 name, uid, description, owner;
 	const struct yaml *labels, *on, *key, *model, *signals, *when, *recover;
 	const struct yaml *dedupe, *schedule, *run, *backoff, *breaker, *calendar,
+	    *coalesce, *sequence, *at_least,
 	    *later;
-	int64_t		 for_ms, keep_ms, refire_ms, cooldown_ms, every_ms;
+	int64_t		 for_ms, keep_ms, refire_ms, cooldown_ms, every_ms, within_ms;
 	int64_t		 mode, on_nodata, on_error;
 	int64_t		 on_suppressed;	/* 0: unset */
 	int64_t		 max_keys, key_ttl_ms;
@@ -27,6 +28,13 @@ struct rule_keys {
 struct dedupe_keys {
 	const struct yaml *key;
 	int64_t		 for_ms;
+};
+struct coalesce_keys {
+	int64_t		 quiet_ms, max_delay_ms, max_events;
+};
+struct at_least_keys {
+	const struct yaml *of;
+	int64_t		 n, within_ms;
 };
 struct backoff_keys {
 	int64_t		 initial_ms, max_ms;
@@ -90,7 +98,8 @@ struct promote_keys {
 };
 
 extern const struct option file_options[], defaults_options[], rule_options[],
-    dedupe_options[], backoff_options[], breaker_options[], calendar_options[],
+    dedupe_options[], coalesce_options[], at_least_options[],
+    backoff_options[], breaker_options[], calendar_options[],
     calendar_use_options[], run_options[],
     selector_options[],
     signal_options[], schedule_options[], pipeline_options[], param_options[],

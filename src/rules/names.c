@@ -70,6 +70,37 @@ static bool resolve_event(struct names *nm, const struct str *path, uint32_t n,
 	return true;
 }
 
+/* A member of an event that is kept: it has to be kept with it. */
+static void keep_path(struct names *nm, const struct str *path, uint32_t n)
+{
+	uint32_t slot = plan_add(nm->plan, path, MIN(n, PLAN_SEGMENTS_MAX));
+
+	if (slot != UINT32_MAX)
+		g_array_append_val(nm->kept, slot);
+	else
+		names_tell(nm, path, n,
+		    "too many different members of events are read, at most %d",
+		    PLAN_PATHS_MAX);
+}
+
+static void resolve_selector(struct names *nm, uint32_t i, const struct str *path,
+    uint32_t n, struct expr_ref *ret)
+{
+	struct str data = STR("data");
+
+	*ret = (struct expr_ref){EXPR_VAR, RVAR_SIGNALS + i, 1};
+	nm->seen |= NAME_SELECTORS;
+	if (!(nm->allowed & NAME_SELECTORS))
+		names_tell(nm, path, 1, "selector '%.*s' can't be read in '%s'",
+		    STR_ARG(path[0]), nm->where);
+	else if (n < 2)
+		keep_path(nm, &data, 1);
+	else if (str_is(path[1], data))
+		keep_path(nm, path + 1, n - 1);
+	else
+		check_event(nm, path, n);
+}
+
 static const struct name_row *row_of(const struct name_row *rows, uint32_t n,
     struct str name)
 {
@@ -83,9 +114,13 @@ static const struct name_row *row_of(const struct name_row *rows, uint32_t n,
 static void resolve_row(struct names *nm, const struct name_row *row,
     const struct str *path, uint32_t n, struct expr_ref *ret)
 {
-	*ret = (struct expr_ref){EXPR_VAR, row->input, 1};
+	*ret = (struct expr_ref){EXPR_VAR, row->bit == NAME_EVENT ? 0 : row->input, 1};
 	nm->seen |= row->bit;
-	if (!(nm->allowed & row->bit) && row->bit == NAME_ITEM)
+	if (row->bit == NAME_EVENT && nm->several && !(nm->allowed & NAME_EVENT))
+		names_tell(nm, path, 1,
+		    "a signal rule with several selectors reads its signals only, not"
+		    " '%s'", row->name);
+	else if (!(nm->allowed & row->bit) && row->bit == NAME_ITEM)
 		names_tell(nm, path, 1,
 		    "'%s' is known in 'value' and 'by' of a signal with 'each' only",
 		    row->name);
@@ -123,8 +158,16 @@ static bool resolve_rule(void *ctx, const struct str *path, uint32_t n,
 			    STR_ARG(path[0]), nm->where);
 		return true;
 	}
+	for (uint32_t i = 0; !row && i < nm->selectors_n; i++) {
+		if (!str_is(nm->selectors[i].name, path[0]))
+			continue;
+		resolve_selector(nm, i, path, n, ret);
+		return true;
+	}
 	if (!row)
 		return false;
+	if (row->bit == NAME_EVENTS && nm->keeps && (nm->allowed & NAME_EVENTS))
+		keep_path(nm, (struct str[]){STR("data")}, 1);
 	if (row->bit == NAME_EVENT && (nm->allowed & NAME_EVENT))
 		return resolve_event(nm, path, n, ret);
 	resolve_row(nm, row, path, n, ret);
@@ -171,6 +214,9 @@ static void names_init(struct names *nm, expr_resolve_f resolve,
 			names_add(nm, str_of(rows[i].name), rows[i].type);
 	for (uint32_t i = 0; (nm->allowed & NAME_SIGNALS) && i < nm->signals_n; i++)
 		names_add(nm, nm->signals[i].spec.name, EXPR_DYN);
+	for (uint32_t i = 0; (nm->allowed & NAME_SELECTORS) && i < nm->selectors_n; i++)
+		if (nm->selectors[i].name.len)
+			names_add(nm, nm->selectors[i].name, EXPR_DYN);
 	nm->told = 0;
 }
 

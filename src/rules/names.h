@@ -25,6 +25,7 @@ enum name_bit {
 	NAME_TRIGGER = 512,
 	NAME_STEPS = 1024,
 	NAME_RUN = 2048,
+	NAME_SELECTORS = 8192,	/* events by the name of their selector */
 	NAME_ITEM = 4096,	/* item and item_key: of a signal with `each` */
 };
 #define NAMES_MAX (16 + RULE_SIGNALS_MAX)
@@ -41,6 +42,11 @@ struct names {
 	struct value	 vars;
 	struct rule_signal *signals;
 	uint32_t	 signals_n;
+	const struct selector *selectors;	/* that can be read by name */
+	uint32_t	 selectors_n;
+	GArray		*kept;		/* of uint32_t: fields of events read so */
+	bool		 several;	/* a signal rule with several selectors */
+	bool		 keeps;		/* what `events` holds is kept events */
 	/* in pipelines */
 	struct param	*params;
 	uint32_t	 params_n;

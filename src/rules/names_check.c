@@ -7,6 +7,7 @@
 #define AGGREGATES "count|sum|avg|min|max|last|age"
 #define LATER_AGGREGATES "stddev|first|rate|delta|distinct|quantile|ratio|list|drift|" \
 	"stat|limit|n|over"
+#define KEPT_EVENT "id|source|type|subject|time|data"
 #define STEP_FACT "state|outputs|metrics"
 
 bool names_in(struct str word, const char *words)
@@ -86,6 +87,18 @@ void check_member(struct names *nm, const struct name_row *row,
 	d = names_tell(nm, path, 2, "'%s' has no member '%.*s'", row->name,
 	    STR_ARG(path[1]));
 	near_in(nm, d, path[1], row->members);
+}
+
+void check_event(struct names *nm, const struct str *path, uint32_t n)
+{
+	struct diag *d;
+
+	if (n < 2 || names_in(path[1], KEPT_EVENT))
+		return;
+	d = names_tell(nm, path, 2,
+	    "the event of a selector has no member '%.*s': expected id, source, type,"
+	    " subject, time or data", STR_ARG(path[1]));
+	near_in(nm, d, path[1], KEPT_EVENT);
 }
 
 void check_vars(struct names *nm, const struct str *path, uint32_t n)

@@ -19,6 +19,7 @@ struct diag *names_tell(struct names *, const struct str *path, uint32_t n,
     const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 void check_member(struct names *, const struct name_row *, const struct str *path,
     uint32_t n);
+void check_event(struct names *, const struct str *path, uint32_t n);
 void check_vars(struct names *, const struct str *path, uint32_t n);
 void check_params(struct names *, const struct str *path, uint32_t n);
 void check_step(struct names *, const struct str *path, uint32_t n);

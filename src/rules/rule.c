@@ -19,6 +19,8 @@ static const struct {
 } key_kinds[] = {
 	{"on", EVENT | SIGNAL}, {"key", EVENT | SIGNAL},
 	{"dedupe", EVENT}, {"schedule", SCHEDULE},
+	{"coalesce", EVENT | SCHEDULE}, {"sequence", EVENT}, {"at_least", EVENT},
+	{"within", EVENT},
 	{"signals", SIGNAL}, {"for", SIGNAL}, {"keep_firing_for", SIGNAL},
 	{"recover", SIGNAL}, {"refire", SIGNAL}, {"every", SIGNAL},
 };
@@ -67,6 +69,8 @@ static const char *kinds_name(unsigned kinds)
 {
 	if (kinds == SIGNAL)
 		return "signal rules";
+	if (kinds == (EVENT | SCHEDULE))
+		return "event and schedule rules";
 	return kinds == EVENT ? "event rules" : "event and signal rules";
 }
 
@@ -157,6 +161,14 @@ void rule_context(struct reading *rd, unsigned seen, GString *json)
 		json_key(json, "model"), json_str(json, expr_text(r->model));
 }
 
+/* With these also the events, as the rule can name them. */
+unsigned rule_names(const struct reading *rd, unsigned also)
+{
+	if (rd->r->kind == RULE_EVENT && rd->names.selectors)
+		also |= NAME_SELECTORS;
+	return rd->names.several ? also : also | NAME_EVENT;
+}
+
 static void read_dedupe(struct reading *rd)
 {
 	struct dedupe_keys k;
@@ -171,7 +183,7 @@ static void read_dedupe(struct reading *rd)
 	options_read(dedupe_options, rd->k.dedupe, &k, rd->ld->tree, rd->ld->diags);
 	rd->r->dedupe_ms = k.for_ms;
 	rd->r->dedupe_key = rule_expr(rd, "dedupe.key", k.key,
-	    NAME_EVENT | NAME_KEY | NAME_VARS, EXPR_DYN);
+	    rule_names(rd, NAME_KEY | NAME_VARS), EXPR_DYN);
 	rule_reads(rd, rd->r->dedupe_key);
 }
 
@@ -247,18 +259,13 @@ static void read_plain(struct reading *rd)
 	r->on_suppressed = r->kind == RULE_SIGNAL ? SUPPRESSED_DEFER : SUPPRESSED_DROP;
 	if (k->on_suppressed)
 		r->on_suppressed = (enum on_suppressed)k->on_suppressed;
-	if (r->kind != RULE_SIGNAL && r->on_suppressed == SUPPRESSED_DEFER)
-		BAD(rd->ld, yaml_get(rd->map, STR("on_suppressed")),
-		    "'on_suppressed: defer' of %s is"
-		    " not available in this version",
-		    r->kind == RULE_EVENT ? "an event rule" : "a schedule rule");
 }
 
 static void read_conditions(struct reading *rd)
 {
 	struct rule *r = rd->r;
-	unsigned all = NAME_EVENT | NAME_KEY | NAME_NOW | NAME_LAST | NAME_MODEL |
-	    NAME_VARS | NAME_SIGNALS;
+	unsigned all = rule_names(rd, NAME_KEY | NAME_NOW | NAME_LAST | NAME_MODEL |
+	    NAME_VARS | NAME_SIGNALS);
 
 	r->when = rule_expr(rd, "when", rd->k.when, all, EXPR_BOOL);
 	rd->when_seen |= rd->names.seen;
@@ -318,11 +325,23 @@ void rule_read(struct build *b, struct rule_file *file, const struct yaml *map,
 	r->vars = file->vars;
 	rd.names = (struct names){.ld = &b->ld, .plan = &b->rs->plan, .vars = file->vars};
 	check_kind(&rd);
+	rd.names.kept = rd.reads;
+	rd.names.selectors_n = rule_selector_names(&rd);
+	if (r->kind == RULE_EVENT && r->selectors_n && r->selectors[0].name.len)
+		rd.names.selectors = r->selectors;
+	else
+		rd.names.several = r->kind == RULE_SIGNAL && rd.names.selectors_n > 1;
+	if (!rd.names.selectors)
+		rd.names.selectors_n = 0;
 	read_plain(&rd);
 	read_labels(&rd);
 	read_backoff(&rd);
 	read_breaker(&rd);
 	rule_calendar(&rd);
+	rule_join(&rd);
+	rule_coalesce(&rd);
+	rd.names.keeps = r->kind == RULE_EVENT && (r->join || r->coalesce ||
+	    r->on_suppressed == SUPPRESSED_DEFER);
 	rule_signals(&rd);
 	rule_run(&rd);
 	rule_selectors(&rd);

@@ -11,8 +11,8 @@
 #include "rules/pipeline_read.h"
 
 #define BEFORE_FACTS (NAME_EVENT | NAME_KEY | NAME_VARS)
-#define ALL_NAMES \
-	(BEFORE_FACTS | NAME_NOW | NAME_LAST | NAME_MODEL | NAME_EVENTS | NAME_SIGNALS)
+#define ALL_NAMES (NAME_KEY | NAME_VARS | NAME_NOW | NAME_LAST | NAME_MODEL | \
+	NAME_EVENTS | NAME_SIGNALS)
 
 static struct pipeline_entry *find(struct reading *rd, struct str name)
 {
@@ -126,7 +126,7 @@ static void read_params(struct reading *rd, const struct yaml *y)
 	t->keys = ARENA_ARRAY(rd->ld->keep, struct str, y->n);
 	t->items = ARENA_ARRAY(rd->ld->keep, struct tmpl, y->n);
 	nm->where = "params";
-	nm->allowed = ALL_NAMES;
+	nm->allowed = rule_names(rd, ALL_NAMES);
 	for (uint32_t i = 0; i < y->n; i++) {
 		const struct yaml *key = y->pairs[i].key;
 		const struct param *param = p ? param_of(p, key->scalar) : NULL;
@@ -168,7 +168,8 @@ static void read_model(struct reading *rd)
 
 	if (rd->k.model) {
 		nm->where = "model";
-		nm->allowed = BEFORE_FACTS;
+		nm->allowed = rule_names(rd, NAME_KEY | NAME_VARS);
+		nm->allowed &= ~(unsigned)NAME_SELECTORS;
 		nm->seen = 0;
 		names_rule(nm);
 		rd->r->model = names_template(nm, rd->k.model);

@@ -180,18 +180,23 @@ static void read_from(struct reading *rd, const struct yaml *map, struct rule_si
 {
 	const struct yaml *y = yaml_get(map, STR("from"));
 	const struct selector *sel = rd->r->selectors;
+	struct str *known = ARENA_ARRAY(rd->ld->tree, struct str, rd->r->selectors_n);
 	struct diag *d;
 
-	if (!y || y->kind != YAML_SCALAR || y->scalar.len == 0)
+	if (!y || y->kind != YAML_SCALAR || y->scalar.len == 0) {
+		if (rd->r->selectors_n > 1)
+			BAD(rd->ld, map, "the rule has several selectors: expected 'from'"
+			    " with the name of one");
 		return;		/* the only one */
+	}
 	for (s->from = 0; s->from < rd->r->selectors_n; s->from++)
 		if (str_is(sel[s->from].name, y->scalar))
 			return;
 	s->from = 0;
-	if (rd->k.on->kind == YAML_MAP && yaml_get(rd->k.on, y->scalar))
-		return;		/* several selectors: told at 'on' */
 	d = BAD(rd->ld, y, "'on' has no selector named '%.*s'", STR_ARG(y->scalar));
-	load_near(rd->ld, d, y->scalar, &sel[0].name, sel[0].name.len ? 1 : 0);
+	for (uint32_t i = 0; i < rd->r->selectors_n; i++)
+		known[i] = sel[i].name;
+	load_near(rd->ld, d, y->scalar, known, rd->r->selectors_n);
 }
 
 void rule_signal_values(struct reading *rd)

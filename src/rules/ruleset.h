@@ -17,7 +17,8 @@
 
 struct zones;
 
-/* eval.vars of rule expressions; signal i of the rule is RVAR_SIGNALS + i.
+/* eval.vars of rule expressions; signal i of the rule is RVAR_SIGNALS + i, and so is
+ * named selector i of an event rule.
  * ORDER rule_vars in names.c */
 enum rule_var { RVAR_KEY = 0, RVAR_NOW, RVAR_LAST_RUN, RVAR_LAST_SUCCESS, RVAR_CHAMPION,
 	RVAR_CANDIDATE, RVAR_VARS, RVAR_EVENTS, RVAR_ITEM, RVAR_ITEM_KEY, RVAR_SIGNALS };
@@ -26,6 +27,8 @@ enum rule_var { RVAR_KEY = 0, RVAR_NOW, RVAR_LAST_RUN, RVAR_LAST_SUCCESS, RVAR_C
 enum rule_kind { RULE_EVENT = 1, RULE_SIGNAL, RULE_SCHEDULE };
 enum rule_mode { MODE_ACTIVE = 1, MODE_OBSERVE, MODE_DISABLED };
 enum policy { POLICY_KEEP = 1, POLICY_FALSE, POLICY_TRUE };
+/* Several events make one match; of an event rule with named selectors. */
+enum join { JOIN_NONE = 0, JOIN_SEQUENCE, JOIN_AT_LEAST };
 enum on_suppressed { SUPPRESSED_DROP = 1, SUPPRESSED_DEFER };
 struct selector {
 	struct str	 name;		/* "" for the only one */
@@ -34,6 +37,7 @@ struct selector {
 	bool		 retained;	/* retained MQTT messages count too */
 	uint32_t	 source;	/* instance id; 0: any */
 	const struct prog *where, *key, *time;	/* NULL: none */
+	bool		 key_all;	/* for every key that the rule has */
 	int64_t		 lateness_ms;
 	uint8_t		 hash[16];	/* of the definition */
 };
@@ -60,6 +64,14 @@ struct rule {
 	uint32_t	 selectors_n;
 	struct rule_signal *signals;
 	uint32_t	 signals_n;
+	enum join	 join;
+	uint32_t	 join_n;	/* AT_LEAST: that many of them */
+	uint32_t	*join_of;	/* selectors; SEQUENCE: in this order */
+	uint32_t	 join_of_n;
+	int64_t		 within_ms;
+	bool		 coalesce;
+	int64_t		 quiet_ms, max_delay_ms;	/* max_delay 0: any */
+	uint32_t	 max_events;
 	const struct schedule *schedule;
 	uint8_t		 schedule_hash[16];	/* the cursor belongs to it */
 	enum catch_up	 catch_up;

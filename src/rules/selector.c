@@ -1,7 +1,8 @@
 /* Selectors: which events a rule listens to, and under which key.
  *
- * `on` is a type, one selector, or one selector under a name (several are for
- * joins).  The rule's `key` is that of every selector without one. */
+ * `on` is a type, one selector, or selectors under names.  Names come first, because
+ * parameters may read events by them.  The rule's `key` is that of every selector
+ * without one. */
 #include "rules/build.h"
 
 #include "base/json.h"
@@ -60,22 +61,14 @@ static void read_source(struct reading *rd, const struct yaml *y, struct str nam
 		    STR_ARG(name));
 }
 
-/* `key`, with the two forms that this version lacks. */
-static const struct prog *read_key(struct reading *rd, const struct yaml *y)
+/* `key`: an expression, or `all`. */
+static const struct prog *read_key(struct reading *rd, const struct yaml *y,
+    bool *ret_all)
 {
-	const struct prog *p;
-	struct value v;
-
-	if (!y)
+	*ret_all = y && y->kind == YAML_SCALAR && str_is(y->scalar, STR("all"));
+	if (!y || *ret_all)
 		return NULL;
-	if (y->kind == YAML_SCALAR && str_is(y->scalar, STR("all"))) {
-		BAD(rd->ld, y, "'key: all' is not available in this version");
-		return NULL;
-	}
-	p = rule_expr(rd, "key", y, NAME_EVENT | NAME_VARS, EXPR_DYN);
-	if (p && (y->scalar.p[0] == '[' || (expr_constant(p, &v) && v.tag == VALUE_LIST)))
-		BAD(rd->ld, y, "a list as key is not available in this version");
-	return p;
+	return rule_expr(rd, "key", y, NAME_EVENT | NAME_VARS, EXPR_DYN);
 }
 
 static void hash_selector(struct reading *rd, const struct selector_keys *k,
@@ -89,6 +82,8 @@ static void hash_selector(struct reading *rd, const struct selector_keys *k,
 	json_key(j, "subject"), json_str(j, k->subject);
 	json_key(j, "where"), json_str(j, s->where ? expr_text(s->where) : STR(""));
 	json_key(j, "key"), json_str(j, s->key ? expr_text(s->key) : STR(""));
+	if (s->key_all)
+		json_key(j, "all"), json_bool(j, true);
 	json_key(j, "time"), json_str(j, s->time ? expr_text(s->time) : STR(""));
 	json_key(j, "lateness"), json_i64(j, s->lateness_ms);
 	json_key(j, "retained"), json_bool(j, s->retained);
@@ -112,7 +107,7 @@ static void read_selector(struct reading *rd, const struct yaml *map, struct sel
 		read_source(rd, yaml_get(map, STR("source")), k.source, s);
 	if (k.key && rd->k.key)
 		BAD(rd->ld, load_key(map, "key"), "the rule has a 'key' already");
-	s->key = read_key(rd, k.key ? k.key : rd->k.key);
+	s->key = read_key(rd, k.key ? k.key : rd->k.key, &s->key_all);
 	seen |= s->key ? rd->names.seen : 0;
 	s->time = rule_expr(rd, "time", k.time, NAME_EVENT | NAME_VARS, EXPR_TIMESTAMP);
 	seen |= rd->names.seen;
@@ -140,35 +135,83 @@ static const struct yaml *type_map(struct reading *rd, const struct yaml *on)
 	return m;
 }
 
-void rule_selectors(struct reading *rd)
+uint32_t rule_selector_names(struct reading *rd)
 {
 	const struct yaml *on = rd->k.on;
-	struct str name = {NULL, 0};
+	struct rule *r = rd->r;
 
-	if (!on || rd->r->kind == RULE_SCHEDULE)
-		return;
-	if (on->kind == YAML_SEQ) {
-		BAD(rd->ld, on,
-		    "'on' must be a type, a selector or one selector under a name");
-		return;
+	if (!on || r->kind == RULE_SCHEDULE)
+		return 0;
+	r->selectors_n = 1;
+	if (on->kind != YAML_MAP || !is_named(on)) {
+		r->selectors = ARENA_ARRAY(rd->ld->keep, struct selector, 1);
+		return 1;
 	}
-	if (on->kind == YAML_SCALAR)
-		on = type_map(rd, on);
-	if (is_named(on)) {
-		if (on->n > 1)
-			BAD(rd->ld, on->pairs[1].key,
-			    "several selectors in one rule are not available"
-			    " in this version");
-		name = load_keep(rd->ld, on->pairs[0].key->scalar);
+	if (on->n > RULE_SIGNALS_MAX)
+		BAD(rd->ld, on, "a rule has at most %d selectors", RULE_SIGNALS_MAX);
+	r->selectors_n = MIN(on->n, RULE_SIGNALS_MAX);
+	r->selectors = ARENA_ARRAY(rd->ld->keep, struct selector, r->selectors_n);
+	for (uint32_t i = 0; i < r->selectors_n; i++) {
+		struct str name = on->pairs[i].key->scalar;
+
+		r->selectors[i].name = load_keep(rd->ld, name);
 		if (!load_ident(name))
-			BAD(rd->ld, on->pairs[0].key,
+			BAD(rd->ld, on->pairs[i].key,
 			    "bad selector name '%.*s': expected letters, digits"
 			    " and '_'",
 			    STR_ARG(name));
-		on = on->pairs[0].value;
+		else if (r->kind == RULE_EVENT && names_reserved(name))
+			BAD(rd->ld, on->pairs[i].key,
+			    "a selector can't be called '%.*s': expressions know that"
+			    " name already",
+			    STR_ARG(name));
 	}
-	rd->r->selectors = ARENA_ARRAY(rd->ld->keep, struct selector, 1);
-	rd->r->selectors_n = 1;
-	rd->r->selectors[0].name = name;
-	read_selector(rd, on, &rd->r->selectors[0]);
+	return r->selectors_n;
+}
+
+/* A key of some selectors only would never meet the others' events. */
+static void check_keys(struct reading *rd)
+{
+	const struct rule *r = rd->r;
+	uint32_t keyed = 0, all = 0;
+
+	for (uint32_t i = 0; i < r->selectors_n; i++) {
+		keyed += r->selectors[i].key != NULL;
+		all += r->selectors[i].key_all;
+	}
+	if (all == r->selectors_n)
+		BAD(rd->ld, rd->k.key ? rd->k.key : rd->k.on,
+		    "with 'key: all' alone the rule never has a key: another selector"
+		    " must bring them");
+	for (uint32_t i = 0; keyed && i < r->selectors_n; i++)
+		if (!r->selectors[i].key && !r->selectors[i].key_all)
+			BAD(rd->ld, rd->k.on->pairs[i].key,
+			    "selector '%.*s' has no key, and others have: expected the"
+			    " same keys under all names, or 'key: all'",
+			    STR_ARG(r->selectors[i].name));
+}
+
+void rule_selectors(struct reading *rd)
+{
+	const struct yaml *on = rd->k.on;
+	struct rule *r = rd->r;
+	uint32_t errors = diags_errors(rd->ld->diags);
+
+	if (!on || r->kind == RULE_SCHEDULE)
+		return;
+	if (on->kind == YAML_SEQ) {
+		BAD(rd->ld, on,
+		    "'on' must be a type, a selector or selectors under names");
+		return;
+	}
+	if (on->kind == YAML_MAP && is_named(on)) {
+		for (uint32_t i = 0; i < r->selectors_n; i++)
+			read_selector(rd, on->pairs[i].value, &r->selectors[i]);
+	} else {
+		if (on->kind == YAML_SCALAR)
+			on = type_map(rd, on);
+		read_selector(rd, on, &r->selectors[0]);
+	}
+	if (errors == diags_errors(rd->ld->diags))
+		check_keys(rd);
 }

@@ -37,7 +37,7 @@ static void every_matched_event_has_one_fate(void **state)
 	fx_event(&f, "data.new", "{\"model\":\"b\"}");
 	fx_event(&f, "data.new", "{\"model\":\"c\",\"rows\":1000}");
 	fx_event(&f, "data.new", "{\"rows\":1000}");
-	fx_event(&f, "data.new", "{\"model\":[1],\"rows\":1000}");
+	fx_event(&f, "data.new", "{\"model\":[{}],\"rows\":1000}");
 	fx_expect(&f, "");
 	c = fx_count(&f, "new");
 	assert_int_equal(c.fate[FATE_EVALUATED], 2);

@@ -452,7 +452,7 @@ static void schema_and_reference_come_from_the_tables(void **state)
 		json_object_get(json_object_get(schema, "properties"), "rules"), "items"),
 	    "properties");
 	assert_non_null(json_object_get(rule, "keep_firing_for"));
-	assert_null(json_object_get(rule, "coalesce"));		/* of a later version */
+	assert_null(json_object_get(rule, "silence"));		/* of a later version */
 	rules_reference(md);
 	assert_non_null(strstr(md->str, "## Steps"));
 	assert_non_null(strstr(md->str, "| `keep_firing_for` | duration | `0` |"));
