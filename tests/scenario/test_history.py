@@ -291,5 +291,54 @@ pipelines: [{name: noop, steps: [{name: g, gate: "true"}]}]
         self.assertIn("it would be refused", done.stderr)
 
 
+class Lint(unittest.TestCase):
+    """check --with-journal: what the recorded events say of the rules."""
+    RULES = """
+rules:
+  - name: far
+    on: {type: metric, key: event.subject}
+    signals: {v: {value: data.v, over: 1h}}
+    when: v.max > 100.0
+    run: noop
+  - {name: one, on: ping, run: noop}
+  - {name: two, on: ping, when: data.n >= 0, run: other}
+  - {name: three, on: ping, when: data.n > 5, run: other}
+  - {name: rare, on: seldom, when: data.absent > 1, run: noop}
+pipelines:
+  - {name: noop, steps: [{name: g, gate: "true"}]}
+  - {name: other, steps: [{name: g, gate: "true"}]}
+"""
+
+    def test_warnings(self):
+        with Daemon(rules={"r.yaml": self.RULES}) as d:
+            for n in range(24):
+                d.post_event("metric", {"v": n + 0.5}, f"m{n}", "a")
+                d.post_event("ping", {"n": n % 10}, f"p{n}")
+            d.post_event("seldom", {}, "s")
+            d.term()
+            path = f"{d.dir}/checked.yaml"
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(self.RULES)
+            self.assertIn("0 warnings", d.ctl("check", path, "--dir", d.dir).stdout)
+            done = d.ctl("check", path, "--dir", d.dir, "--with-journal", "--strict",
+                         expect=3)
+            self.assertIn("tried on 49 messages", done.stderr)
+            text = done.stdout
+            self.assertIn("rule 'far': 'v.max > 100.0' was never true in 24 evaluations",
+                          text)
+            self.assertIn("it was between 0.5 and 23.5", text)
+            self.assertIn("rules 'one' and 'two' always fire together (24 times)", text)
+            self.assertIn("rule 'two': 'data.n >= 0' was always true", text)
+            self.assertNotIn("three", text)     # it fires sometimes: as it should
+            self.assertNotIn("rare", text)      # one event says nothing
+            self.assertIn("3 warnings", text)
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(self.RULES.replace("data.n > 5", "data.m > 5"))
+            text = d.ctl("check", path, "--dir", d.dir, "--with-journal").stdout
+            self.assertIn("rule 'three' reads data.m, which none of the 24 events had that"
+                          " it took", text)
+            d.start()
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -5,13 +5,19 @@
 
 #include "base/arena.h"
 #include "cmd/config.h"
+#include "cmd/retrainctl/check_journal.h"
 #include "cmd/retrainctl/ctl.h"
 
-static gboolean strict;
+static gboolean strict, with_journal;
+static char *state;
 
 static const GOptionEntry rows[] = {
 	{ "strict", 0, 0, G_OPTION_ARG_NONE, &strict, "exit 3 if there is a warning",
 	  NULL },
+	{ "with-journal", 0, 0, G_OPTION_ARG_NONE, &with_journal,
+	  "try the rules on recorded events, and warn of what never happened", NULL },
+	{ "state", 0, 0, G_OPTION_ARG_FILENAME, &state,
+	  "with --with-journal: state directory (of the configuration)", "DIR" },
 	{ NULL, 0, 0, 0, NULL, NULL, NULL },
 };
 
@@ -119,7 +125,8 @@ static int run(struct ctl *c, int argc, char **argv)
 		    &catalog_kinds, d);
 		if (rs)
 			ruleset_lint(rs, d);
-		status = report(c, d, rs);
+		if (!rs || !with_journal || check_journal(c, state, rs, d, &status))
+			status = report(c, d, rs);
 		ruleset_unref(rs);
 		diags_free(d);
 	}
@@ -130,7 +137,7 @@ static int run(struct ctl *c, int argc, char **argv)
 
 const struct verb verb_check = {
 	.name = "check",
-	.args = "[FILE|DIR...] [--strict]",
+	.args = "[FILE|DIR...] [--strict] [--with-journal]",
 	.summary = "check rule files: every error and warning at once",
 	.help = "Without arguments the configured rules directory is checked.",
 	.rows = rows,
