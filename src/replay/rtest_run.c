@@ -120,13 +120,13 @@ static void put_event(struct rtest_state *st, const struct rfeed *f,
 static bool give(struct rtest_state *st, const struct yaml *at, struct str body,
     const char *which, uint64_t line)
 {
-	const struct message m = { .origin = STR("test"), .pos = -1, .body = body,
-		.content_type = STR("application/cloudevents+json") };
+	const struct sim_item item = { .message = { .origin = STR("test"), .pos = -1,
+		.body = body, .content_type = STR("application/cloudevents+json") } };
 	GString *why = g_string_new(NULL);
 	enum event_refusal refusal = EVENT_OK;
 	struct err err = { 0 };
 
-	if (!sim_message(st->s, &m, NULL, &refusal, why, &err))
+	if (!sim_message(st->s, &item, &refusal, why, &err))
 		stop(st, at, &err);
 	else if (refusal != EVENT_OK) {
 		rtest_fail(st, at, "%s %" G_GUINT64_FORMAT " is refused: %s: %s", which,

@@ -309,45 +309,62 @@ static void begin_at(struct sim *s, int64_t wall_ms)
 	first_inputs(s);
 }
 
-bool sim_event(struct sim *s, struct event *ev, struct err *err)
+static bool event_at(struct sim *s, struct event *ev, int64_t at, struct err *err)
 {
 	struct input in = { .kind = INPUT_EVENT, .event = ev };
 
-	if (s->o.skip_before_ms && ev->time_ms < s->o.skip_before_ms)
+	if (s->o.skip_before_ms && at < s->o.skip_before_ms)
 		return true;
-	if (s->o.stop_after_ms && ev->time_ms > s->o.stop_after_ms) {
+	if (s->o.stop_after_ms && at > s->o.stop_after_ms) {
 		s->over = true;
 		return true;
 	}
 	if (s->began == TIME_NONE)
-		begin_at(s, ev->time_ms);
+		begin_at(s, at);
 	if (ev->via)
 		source_ready(s, ev->via);
-	if (!move_to(s, ev->time_ms - s->offset, err) || !settle_now(s, false, err))
+	if (!move_to(s, at - s->offset, err) || !settle_now(s, false, err))
 		return false;
 	sim_give(s, &in);
 	s->events_n++;
 	return settle_now(s, true, err);
 }
 
-bool sim_message(struct sim *s, const struct message *given,
-    const struct event_format *format, enum event_refusal *ret, GString *why,
-    struct err *err)
+bool sim_event(struct sim *s, struct event *ev, struct err *err)
 {
-	static const struct event_limits limits = { .max_future_ms = FUTURE_MS };
-	struct message m = *given;
+	return event_at(s, ev, ev->time_ms, err);
+}
+
+static bool skipped(const struct sim_item *item, uint32_t i)
+{
+	for (uint32_t k = 0; k < item->skipped_n; k++)
+		if (item->skipped[k] == i)
+			return true;
+	return false;
+}
+
+/* From a file nothing is too far ahead; what arrived at a known time may be. */
+bool sim_message(struct sim *s, const struct sim_item *item, enum event_refusal *ret,
+    GString *why, struct err *err)
+{
+	const struct ruleset *rs = s->o.rules;
+	const struct event_format *format = item->format;
+	struct message m = item->message;
+	bool arrived = m.time_ms > 0;
+	const struct event_limits limits = { .max_future_ms = arrived ? 0 : FUTURE_MS };
 	struct fed f = { .s = s };
 	uint32_t at = 0;
 
 	arena_reset(s->msg);
+	if (!format && m.source && m.source < rs->formats_n)
+		format = rs->formats[m.source];
 	m.source = m.source ? m.source : s->o.source;
-	m.time_ms = sim_wall(s);
-	*ret = event_decode(&m, format, &s->o.rules->plan, &limits, s->msg, on_event, &f,
-	    &at, why);
-	if (*ret != EVENT_OK)
-		return true;
-	for (uint32_t i = 0; i < f.n; i++)
-		if (!sim_event(s, f.v[i], err))
+	m.time_ms = arrived ? m.time_ms : sim_wall(s);
+	*ret = event_decode(&m, format, &rs->plan, &limits, s->msg, on_event, &f, &at,
+	    why);
+	for (uint32_t i = 0; *ret == EVENT_OK && i < f.n; i++)
+		if (!skipped(item, i) && !event_at(s, f.v[i],
+		    arrived ? m.time_ms : f.v[i]->time_ms, err))
 			return false;
 	return true;
 }

@@ -46,6 +46,14 @@ struct sim_plan {		/* how a virtual run ends; borrowed while the sim lives */
 	const struct sim_step *steps;
 	uint32_t	 steps_n;
 };
+struct sim_item {		/* a message, as it was recorded */
+	/* time_ms: when it arrived, and so when it comes; 0: at its event's own time.
+	 * source 0: the options'. */
+	struct message	 message;
+	const struct event_format *format;	/* NULL: the source's, else CloudEvents */
+	const uint32_t	*skipped;	/* events of it that were no inputs, by index */
+	uint32_t	 skipped_n;
+};
 struct sim_run {		/* an unfinished run */
 	uint64_t	 id;
 	struct str	 name, pipeline, key, rule;
@@ -91,10 +99,10 @@ void sim_input(struct sim *, struct input *);
  *
  * The event comes at its time, or now where that has passed: it is late then. */
 bool sim_event(struct sim *, struct event *, struct err *);
-/* A message as a source lends it (format NULL: CloudEvents); `ret` gets the refusal, for
- * which `why` (may be NULL) has the sentence.  Without a time of its own it comes now. */
-bool sim_message(struct sim *, const struct message *, const struct event_format *,
-    enum event_refusal *ret, GString *why, struct err *);
+/* A message as a source lends it; `ret` gets the refusal, for which `why` (may be NULL)
+ * has the sentence.  Without any time it comes now. */
+bool sim_message(struct sim *, const struct sim_item *, enum event_refusal *ret,
+    GString *why, struct err *);
 bool sim_command(struct sim *, const struct command *, struct err *);
 /* A promote by hand: what the model has at the start. */
 bool sim_champion(struct sim *, struct str model, struct str version, struct str metrics,
@@ -117,15 +125,9 @@ bool sim_run_end(struct sim *, uint64_t run, const struct sim_plan *);
 bool sim_explain(struct sim *, struct str rule, struct str key, GString *json,
     struct err *);
 
-/* Where events come from, for backtest and diff.  *ret is lent until the next call;
- * time_ms: virtual time at which it comes (TIME_NONE: its own `time`). */
-struct sim_item {
-	struct message	 message;
-	const struct event_format *format;	/* NULL: CloudEvents */
-	int64_t		 time_ms;
-};
+/* Where events come from, for backtest and diff. */
 struct sim_iter {
-	/* 1: an item; 0: the end; -1: failed, why in *err. */
+	/* 1: an item, lent until the next call; 0: the end; -1: failed, why in *err. */
 	int (*next)(void *ctx, struct sim_item *ret, struct err *);
 	/* Back to the first item, for another variant. */
 	bool (*rewind)(void *ctx, struct err *);

@@ -17,6 +17,11 @@ struct past {
 	GByteArray	*scratch;
 };
 
+sqlite3 *past_db(struct past *p)
+{
+	return p->db;
+}
+
 static bool bad(struct past *p, const char *what, struct err *err)
 {
 	return err_set(err, ERR_IO, "reading %s: %s", what, sqlite3_errmsg(p->db));

@@ -65,4 +65,15 @@ bool past_decision_after(struct past *, uint64_t seq, uint64_t *ret, struct err 
 /* The first stored decision with id >= `from`; *ret_any false: there is none. */
 bool past_decision(struct past *, uint64_t from, struct arena *, struct decision_row *,
     bool *ret_any, struct err *);
+
+/* past_runs.c.  Median of the last 20 completed runs, creation to end; -1: none. */
+bool past_run_time(struct past *, struct str pipeline, int64_t *ret_ms, struct err *);
+struct past_champion {
+	struct str	 model, version, metrics, baseline;
+};
+/* Of every model, at that wall time. */
+bool past_champions(struct past *, int64_t ms, struct arena *,
+    struct past_champion **ret, uint32_t *ret_n, struct err *);
+/* "live": of the last turn; else the beginning of a hash, in hex digits. */
+bool past_ruleset_named(struct past *, struct str name, uint8_t hash[32], struct err *);
 #endif

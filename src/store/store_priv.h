@@ -135,6 +135,9 @@ void snap_open(struct store *);
 void checkpoint_init(struct store *);
 void checkpoint_after_commit(struct store *);
 void checkpoint_close(struct store *);
+/* past.c, for past_runs.c */
+struct past;
+sqlite3 *past_db(struct past *);
 /* Binding helpers: text or NULL when empty. */
 void bind_str(sqlite3_stmt *, int i, struct str);
 void bind_blob(sqlite3_stmt *, int i, const void *, size_t);

@@ -173,7 +173,7 @@ static bool draw(struct job *j, const struct backtest *b, struct ruleset *rs,
     const struct rule *const *only, struct err *err)
 {
 	struct chart *c = chart_new(b, rs);
-	struct backtest_options o = { .rules = rs, .catalog = &catalog_kinds,
+	struct backtest_options o = { .rules = rs,
 		.only = only, .only_n = j->names_n, .sample = chart_sample,
 		.sample_ctx = c };
 	struct backtest *again = NULL;
@@ -192,20 +192,23 @@ static bool draw(struct job *j, const struct backtest *b, struct ruleset *rs,
 
 static bool run_variant(struct job *j, uint32_t i, struct err *err)
 {
-	struct backtest_options o = { .catalog = &catalog_kinds };
+	struct backtest_options o = { 0 };
 	struct rule_text *texts;
 	GString *why = g_string_new(NULL);
 	bool ok = false;
 
 	if (!variant_texts(j, i, &texts) || (i && !j->r.iter.rewind(j->r.iter.ctx, err)))
 		goto out;
-	o.rules = ruletexts_build(texts, j->texts_n, &catalog_kinds, j->a, why);
+	o.rules = ruletexts_build(texts, j->texts_n, j->r.catalog, j->a, why);
 	if (!o.rules) {
 		fputs(why->str, stderr);
 		goto out;
 	}
 	o.only = named(j, o.rules);
 	o.only_n = j->names_n;
+	if (o.only && !recorded_begin(&j->r, backtest_window(o.rules, o.only, o.only_n),
+	    err))
+		goto out;
 	recorded_options(&j->r, &o);
 	if (o.only)
 		j->variants[i].b = backtest_run(&o, &j->r.iter, err);
@@ -283,9 +286,10 @@ static int run(struct ctl *c, int argc, char **argv)
 
 const struct verb verb_backtest = {
 	.name = "backtest",
-	.args = "[RULE|FILE|DIR]... --from-file FILE | --from-kafka TOPIC",
+	.args = "[RULE|FILE|DIR]... --since D | --from-file FILE | --from-kafka TOPIC",
 	.summary = "run rules over recorded events",
-	.help = "Shows each decision that the rules would have made.  Named rules act\n"
+	.help = "Events are those of the daemon's journal, a file or a topic.\n"
+		"Shows each decision that the rules would have made.  Named rules act\n"
 		"whatever their mode, the others not at all.  A firing starts a virtual\n"
 		"run.  With --set each variant is one line: RULE.key[.key|[i]],\n"
 		"RULE.when#N (its N-th number) or vars.NAME.  See docs/backtest.md.",

@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/json.h"
 #include "cmd/retrainctl/backtest_show.h"
+#include "cmd/retrainctl/history.h"
 #include "cmd/retrainctl/recorded.h"
 #include "cmd/retrainctl/ruletexts.h"
 
@@ -24,24 +25,46 @@ static bool say(const struct err *err)
 	return false;
 }
 
-static bool load(const char *what, struct arena *a, struct side *side)
+/* @live, or @ and the beginning of a hash: out of the database. */
+static bool stored(struct ctl *c, const char *name, struct arena *a,
+    struct rule_text **v, uint32_t *n)
+{
+	struct history h;
+	struct err err = { 0 };
+	uint8_t hash[32];
+	struct str packed;
+	int status;
+	bool ok;
+
+	if (!history_open(c, "diff", NULL, &h, &status))
+		return false;
+	ok = past_ruleset_named(h.past, str_of(name), hash, &err) &&
+	    past_ruleset(h.past, hash, a, &packed, &err);
+	if (ok && !ruleset_unpack(packed, v, n, a))
+		ok = err_set(&err, ERR_CORRUPT, "the stored rule set is malformed");
+	history_close(&h);
+	return ok || say(&err);
+}
+
+static bool load(struct ctl *c, const char *what, const struct catalog *catalog,
+    struct arena *a, struct side *side)
 {
 	GString *why = g_string_new(NULL);
 	struct rule_text *v;
 	struct err err = { 0 };
 	uint32_t n;
 
-	if (!ruletexts_read(&what, 1, a, &v, &n, &err))
-		say(&err);
-	else if (!(side->rules = ruletexts_build(v, n, &catalog_kinds, a, why)))
-		fputs(why->str, stderr);
+	if (*what == '@' ? stored(c, what + 1, a, &v, &n) :
+	    ruletexts_read(&what, 1, a, &v, &n, &err) || say(&err))
+		side->rules = ruletexts_build(v, n, catalog, a, why);
+	fputs(why->str, stderr);
 	g_string_free(why, TRUE);
 	return side->rules != NULL;
 }
 
 static bool replay(struct recorded *r, struct side *side)
 {
-	struct backtest_options o = { .rules = side->rules, .catalog = &catalog_kinds };
+	struct backtest_options o = { .rules = side->rules };
 	struct err err = { 0 };
 
 	recorded_options(r, &o);
@@ -171,7 +194,11 @@ static int compare(struct ctl *c, struct recorded *r, char **argv)
 	struct err err = { 0 };
 	int status = CTL_USAGE;
 
-	if (load(argv[0], a, &old) && load(argv[1], a, &new) && replay(r, &old) &&
+	if (load(c, argv[0], r->catalog, a, &old) &&
+	    load(c, argv[1], r->catalog, a, &new) &&
+	    (recorded_begin(r, MAX(backtest_window(old.rules, NULL, 0),
+	    backtest_window(new.rules, NULL, 0)), &err) || say(&err)) &&
+	    replay(r, &old) &&
 	    (r->iter.rewind(r->iter.ctx, &err) || say(&err)) && replay(r, &new)) {
 		if (r->bar)
 			fprintf(stderr, "\r%50s\r", "");
@@ -194,7 +221,8 @@ static int run(struct ctl *c, int argc, char **argv)
 
 	fputs(why->str, stderr);
 	if (argc != 2)
-		status = usage_error("diff", "expected two rule files or directories");
+		status = usage_error("diff", "expected two: a rule file, a directory,"
+		    " @live or @HASH");
 	else if (config && recorded_open(c, "diff", config, &r, &status)) {
 		status = compare(c, &r, argv);
 		recorded_close(&r);
@@ -206,9 +234,10 @@ static int run(struct ctl *c, int argc, char **argv)
 
 const struct verb verb_diff = {
 	.name = "diff",
-	.args = "OLD NEW --from-file FILE | --from-kafka TOPIC",
+	.args = "OLD NEW --since D | --from-file FILE | --from-kafka TOPIC",
 	.summary = "show which decisions would be different",
-	.help = "OLD and NEW are rule files or directories.  Decisions are matched by\n"
+	.help = "OLD and NEW are rule files or directories, @live for what the daemon\n"
+		"runs, or @HASH for a rule set that it ran.  Decisions are matched by\n"
 		"rule (uid), key and what caused them: - only the old rules, + only the\n"
 		"new ones, ~ both but not the same.\n\n"
 		"exit status: 0 none is different, 1 some are",

@@ -38,6 +38,7 @@ static bool read_span(struct recorded *r, int *ret_exit)
 	    !duration(r, ret_exit, "--run-time", w->run_time, &r->run_time_ms))
 		return false;
 	clock_gettime(CLOCK_REALTIME, &ts);
+	r->since = w->since != NULL;
 	if (w->since)
 		r->from_ms = (int64_t)ts.tv_sec * 1000 - ms;
 	if (w->from && !time_parse(str_of(w->from), &r->from_ms, NULL))
@@ -79,10 +80,9 @@ bool recorded_open(struct ctl *c, const char *verb, struct config *config,
 	struct err err = { 0 };
 	bool ok;
 
-	(void)c;
 	*r = (struct recorded){ .verb = verb, .config = config, .from_ms = TIME_NONE,
 		.to_ms = TIME_NONE, .warm_ms = -1, .run_time_ms = -1,
-		.bar = isatty(2) };
+		.bar = isatty(2), .catalog = &catalog_kinds };
 	if (!read_span(r, ret_exit) || !read_outcome(r, ret_exit))
 		return false;
 	if (w->file && w->topic)
@@ -91,9 +91,11 @@ bool recorded_open(struct ctl *c, const char *verb, struct config *config,
 		ok = recorded_file(r, w->file, &err);
 	else if (w->topic)
 		ok = recorded_kafka(r, w->topic, w->brokers, &err);
+	else if (r->from_ms != TIME_NONE)
+		return recorded_journal(c, r, ret_exit);
 	else {
-		*ret_exit = usage_error(verb, "where are the events: --from-file FILE or"
-		    " --from-kafka TOPIC");
+		*ret_exit = usage_error(verb, "where are the events: --from-file FILE,"
+		    " --from-kafka TOPIC, or --since DURATION of the daemon's journal");
 		return false;
 	}
 	if (!ok) {
@@ -101,6 +103,14 @@ bool recorded_open(struct ctl *c, const char *verb, struct config *config,
 		*ret_exit = CTL_USAGE;
 	}
 	return ok;
+}
+
+bool recorded_begin(struct recorded *r, int64_t window_ms, struct err *err)
+{
+	if (r->from_ms == TIME_NONE)
+		return true;
+	r->warm_ms = r->warm_ms < 0 ? window_ms : r->warm_ms;
+	return !r->begin || r->begin(r, r->from_ms - r->warm_ms, err);
 }
 
 void recorded_close(struct recorded *r)
@@ -114,10 +124,9 @@ void recorded_close(struct recorded *r)
 
 static int64_t run_time(void *ctx, struct str pipeline)
 {
-	const struct recorded *r = ctx;
+	struct recorded *r = ctx;
 
-	(void)pipeline;
-	return r->run_time_ms;
+	return r->run_time ? r->run_time(r, pipeline) : r->run_time_ms;
 }
 
 static bool progress(void *ctx, double done)
@@ -150,5 +159,8 @@ void recorded_options(struct recorded *r, struct backtest_options *o)
 	o->run_outcome = r->run_outcome;
 	o->progress = progress;
 	o->refused = refused;
+	o->catalog = r->catalog;
+	o->champions = r->champions;
+	o->champions_n = r->champions_n;
 	o->ctx = r;
 }

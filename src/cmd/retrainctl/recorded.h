@@ -38,12 +38,18 @@ struct recorded {
 	struct sim_iter	 iter;
 	int64_t		 from_ms, to_ms, warm_ms;	/* as backtest_options has them */
 	int64_t		 run_time_ms;	/* -1: not given */
+	int64_t		 (*run_time)(struct recorded *, struct str pipeline);	/* or */
+	const struct backtest_champion *champions;	/* at from_ms - warm */
+	uint32_t	 champions_n;
+	const struct catalog *catalog;	/* what rules are to be built with */
 	enum run_state	 run_state;
 	enum run_outcome run_outcome;
+	bool		 (*begin)(struct recorded *, int64_t at_ms, struct err *);
 	void		 (*close)(struct recorded *);
 	void		*ctx;
 	struct config	*config;	/* borrowed */
 	const char	*verb;
+	bool		 since;		/* from_ms is of --since */
 	bool		 bar;		/* a progress bar is on the terminal */
 	uint64_t	 refused;
 };
@@ -53,8 +59,12 @@ bool recorded_open(struct ctl *, const char *verb, struct config *, struct recor
 void recorded_close(struct recorded *);
 /* What of it belongs into the options; ctx is set to the struct recorded. */
 void recorded_options(struct recorded *, struct backtest_options *);
+/* With the rules' longest window, where --warm does not say: before the first pass. */
+bool recorded_begin(struct recorded *, int64_t window_ms, struct err *);
 /* recorded_file.c, recorded_kafka.c, recorded_journal.c; false: *err. */
 bool recorded_file(struct recorded *, const char *path, struct err *);
 bool recorded_kafka(struct recorded *, const char *topic, const char *brokers,
     struct err *);
+/* False: said, *ret_exit is set. */
+bool recorded_journal(struct ctl *, struct recorded *, int *ret_exit);
 #endif

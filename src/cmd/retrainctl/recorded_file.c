@@ -31,7 +31,7 @@ static int next(void *ctx, struct sim_item *ret, struct err *err)
 		err_set(err, ERR_LIMIT, "a line is longer than 4 GiB");
 		return -1;
 	}
-	*ret = (struct sim_item){ .time_ms = TIME_NONE, .message = { .pos = -1,
+	*ret = (struct sim_item){ .message = { .pos = -1,
 		.origin = { "file", 4 }, .body = { from, (uint32_t)n },
 		.content_type = STR("application/cloudevents+json") } };
 	return 1;

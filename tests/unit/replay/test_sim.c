@@ -99,12 +99,12 @@ static void feed(int64_t at, const char *type, const char *data)
 	g_autofree char *body = g_strdup_printf("{\"specversion\":\"1.0\",\"id\":\"e%d\","
 	    "\"source\":\"/t\",\"type\":\"%s\",\"time\":\"%s\",\"data\":%s}",
 	    (int)sim_inputs(s), type, time_print(at, text), data);
-	const struct message m = { .content_type =
-		STR("application/cloudevents+json"), .body = str_of(body), .pos = -1 };
+	const struct sim_item item = { .message = { .body = str_of(body), .pos = -1,
+		.content_type = STR("application/cloudevents+json") } };
 	enum event_refusal refusal;
 	struct err err = { 0 };
 
-	assert_true(sim_message(s, &m, NULL, &refusal, NULL, &err));
+	assert_true(sim_message(s, &item, &refusal, NULL, &err));
 	assert_int_equal(refusal, EVENT_OK);
 }
 
