@@ -106,6 +106,17 @@ class Backtest(unittest.TestCase):
                                "--set", "level.cooldown=0")["variants"][0]
         self.assertLess(failed["fired"], 24)
 
+    def test_observe_decides_what_active_does(self):
+        """For rules that read no fact of their own runs."""
+        def rows(mode):
+            self.write("r.yaml", RULES.replace("- name: level", f"- mode: {mode}\n    name: level"))
+            v = self.backtest(self.rules, "--run-time", "30m")["variants"][0]
+            return [(r["time"], r["key"], r["by"], r["outcome"].replace("observed", "fired"))
+                    for r in v["decisions"] if r["rule"] == "level"]
+        active = rows("active")
+        self.assertEqual(len([r for r in active if r[3] == "fired"]), 24)
+        self.assertEqual(rows("observe"), active)
+
     def test_the_span_is_cut_and_windows_are_warm(self):
         self.write("r.yaml", RULES.replace("last: 1", "over: 6h").replace(
             "v.last > vars.limit", "v.count == 73"))

@@ -146,7 +146,8 @@ static void close_journal(struct recorded *rec)
 
 	if (r->without)
 		fprintf(stderr, "retrainctl %s: %llu messages (of %.*s ..) were not"
-		    " tried: the journal keeps their positions only; --from-kafka reads them\n",
+		    " tried: the journal keeps their positions only; --from-kafka reads"
+		    " them\n",
 		    rec->verb, (unsigned long long)r->without, STR_ARG(r->topic));
 	history_close(&r->h);
 	g_hash_table_destroy(r->times);
