@@ -248,7 +248,7 @@ static bool pass(struct bt *b, struct sim_iter *it, struct err *err)
 
 		b->r->items++;
 		got = -1;
-		if (!sim_message(b->s, &item, &refusal, why, err))
+		if (!sim_give_item(b->s, &item, &refusal, why, err))
 			break;
 		got = 0;
 		if (refusal != EVENT_OK) {

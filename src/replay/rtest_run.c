@@ -126,7 +126,7 @@ static bool give(struct rtest_state *st, const struct yaml *at, struct str body,
 	enum event_refusal refusal = EVENT_OK;
 	struct err err = { 0 };
 
-	if (!sim_message(st->s, &item, &refusal, why, &err))
+	if (!sim_give_item(st->s, &item, &refusal, why, &err))
 		stop(st, at, &err);
 	else if (refusal != EVENT_OK) {
 		rtest_fail(st, at, "%s %" G_GUINT64_FORMAT " is refused: %s: %s", which,

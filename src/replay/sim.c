@@ -344,7 +344,7 @@ static bool skipped(const struct sim_item *item, uint32_t i)
 }
 
 /* From a file nothing is too far ahead; what arrived at a known time may be. */
-bool sim_message(struct sim *s, const struct sim_item *item, enum event_refusal *ret,
+bool sim_give_item(struct sim *s, const struct sim_item *item, enum event_refusal *ret,
     GString *why, struct err *err)
 {
 	const struct ruleset *rs = s->o.rules;
@@ -367,6 +367,16 @@ bool sim_message(struct sim *s, const struct sim_item *item, enum event_refusal 
 		    arrived ? m.time_ms : f.v[i]->time_ms, err))
 			return false;
 	return true;
+}
+
+bool sim_message(struct sim *s, const struct message *m,
+    const struct event_format *format, enum event_refusal *ret, GString *why,
+    struct err *err)
+{
+	struct sim_item item = { .message = *m, .format = format };
+
+	item.message.time_ms = 0;
+	return sim_give_item(s, &item, ret, why, err);
 }
 
 bool sim_command(struct sim *s, const struct command *cmd, struct err *err)

@@ -99,10 +99,13 @@ void sim_input(struct sim *, struct input *);
  *
  * The event comes at its time, or now where that has passed: it is late then. */
 bool sim_event(struct sim *, struct event *, struct err *);
-/* A message as a source lends it; `ret` gets the refusal, for which `why` (may be NULL)
+/* A message as it was recorded; `ret` gets the refusal, for which `why` (may be NULL)
  * has the sentence.  Without any time it comes now. */
-bool sim_message(struct sim *, const struct sim_item *, enum event_refusal *ret,
+bool sim_give_item(struct sim *, const struct sim_item *, enum event_refusal *ret,
     GString *why, struct err *);
+/* The same of a message alone, at its event's own time. */
+bool sim_message(struct sim *, const struct message *, const struct event_format *,
+    enum event_refusal *ret, GString *why, struct err *);
 bool sim_command(struct sim *, const struct command *, struct err *);
 /* A promote by hand: what the model has at the start. */
 bool sim_champion(struct sim *, struct str model, struct str version, struct str metrics,

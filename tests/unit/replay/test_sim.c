@@ -104,7 +104,7 @@ static void feed(int64_t at, const char *type, const char *data)
 	enum event_refusal refusal;
 	struct err err = { 0 };
 
-	assert_true(sim_message(s, &item, &refusal, NULL, &err));
+	assert_true(sim_give_item(s, &item, &refusal, NULL, &err));
 	assert_int_equal(refusal, EVENT_OK);
 }
 
