@@ -103,6 +103,17 @@ class RuleTests(unittest.TestCase):
         self.assertEqual(ctl("test").returncode, 2)
         self.assertEqual(ctl("test", path, "--run", "(").returncode, 2)
 
+    def test_a_file_takes_the_defaults_of_its_directory(self):
+        self.write("r.yaml", "rules: [{name: r, on: x, run: p}]\n"
+                   "pipelines: [{name: p, steps: [{name: s, command: [\"true\"]}]}]\n")
+        path = self.write("r.test.yaml", "name: n\nrules: [r.yaml, r.yaml]\nsteps:\n"
+                          "  - event: {type: x}\n  - event: {type: x}\n"
+                          "  - expect: {decisions: [{outcome: fired}, {by: cooldown}]}\n")
+        self.assertEqual(ctl("test", path).returncode, 1)
+        self.write("defaults.yaml", "defaults: {rule: {cooldown: 1h}}\n")
+        done = ctl("test", path)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
     def test_a_name_that_no_rule_has_is_said(self):
         self.write("r.yaml", "rules: [{name: drift, on: x, run: p}]\n"
                    "pipelines: [{name: p, steps: [{name: s, command: [\"true\"]}]}]\n")

@@ -31,33 +31,85 @@ static bool read_file(const char *path, struct arena *a, struct rule_text *ret,
 	return true;
 }
 
+struct list {
+	struct arena	*a;
+	struct rule_text *v;
+	uint32_t	 n, cap;
+};
+
+static void add(struct list *l, const struct rule_text *t)
+{
+	for (uint32_t i = 0; i < l->n; i++)
+		if (str_is(l->v[i].dir, t->dir) && str_is(l->v[i].name, t->name))
+			return;
+	l->v = arena_grow(l->a, l->v, l->n, &l->cap, sizeof(*l->v));
+	l->v[l->n++] = *t;
+}
+
+static gint by_text(gconstpointer a, gconstpointer b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* What a rule file takes from its directory without being asked: the defaults, and the
+ * calendars that it may name. */
+static bool add_beside(struct list *l, const char *path, struct err *err)
+{
+	g_autofree char *dir = g_path_get_dirname(path);
+	GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
+	GDir *d = g_dir_open(dir, 0, NULL);
+	const char *name;
+	bool ok = true;
+
+	while (d && (name = g_dir_read_name(d)))
+		if (strcmp(name, "defaults.yaml") == 0 || g_str_has_suffix(name, ".ics"))
+			g_ptr_array_add(names, strcmp(dir, ".") == 0 ? g_strdup(name) :
+			    g_build_filename(dir, name, NULL));
+	if (d)
+		g_dir_close(d);
+	g_ptr_array_sort(names, by_text);
+	for (guint i = 0; ok && i < names->len; i++) {
+		struct rule_text t;
+
+		ok = read_file(names->pdata[i], l->a, &t, err);
+		t.companion = ok && g_str_has_suffix(names->pdata[i], ".ics");
+		if (ok)
+			add(l, &t);
+	}
+	g_ptr_array_free(names, TRUE);
+	return ok;
+}
+
+static bool add_path(struct list *l, const char *path, struct err *err)
+{
+	struct reload_options o = { .dir = path };
+	struct rule_text *some, one;
+	struct stat st;
+	uint32_t n;
+
+	if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode)) {
+		if (!read_file(path, l->a, &one, err))
+			return false;
+		add(l, &one);
+		return add_beside(l, path, err);
+	}
+	if (!rules_read(&o, l->a, &some, &n, err))
+		return false;
+	for (uint32_t i = 0; i < n; i++)
+		add(l, &some[i]);
+	return true;
+}
+
 bool ruletexts_read(const char *const *paths, uint32_t n, struct arena *a,
     struct rule_text **ret, uint32_t *ret_n, struct err *err)
 {
-	struct rule_text *v = NULL, *some;
-	uint32_t cap = 0, k;
-	struct reload_options o = { 0 };
-	struct stat st;
+	struct list l = { .a = a };
 
-	*ret_n = 0;
-	for (uint32_t i = 0; i < n; i++) {
-		bool dir = stat(paths[i], &st) == 0 && S_ISDIR(st.st_mode);
-
-		o.dir = paths[i];
-		if (dir && !rules_read(&o, a, &some, &k, err))
+	for (uint32_t i = 0; i < n; i++)
+		if (!add_path(&l, paths[i], err))
 			return false;
-		for (uint32_t x = 0; dir && x < k; x++) {
-			v = arena_grow(a, v, *ret_n, &cap, sizeof(*v));
-			v[(*ret_n)++] = some[x];
-		}
-		if (dir)
-			continue;
-		v = arena_grow(a, v, *ret_n, &cap, sizeof(*v));
-		if (!read_file(paths[i], a, &v[*ret_n], err))
-			return false;
-		(*ret_n)++;
-	}
-	*ret = v;
+	*ret = l.v;
+	*ret_n = l.n;
 	return true;
 }
 

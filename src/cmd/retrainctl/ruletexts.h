@@ -5,7 +5,8 @@
 #include "base/err.h"
 #include "rules/ruleset.h"
 
-/* Files as they are; of a directory the files that a daemon would load. */
+/* A file, with defaults.yaml and *.ics of its directory; of a directory the files that
+ * a daemon would load.  Each once. */
 bool ruletexts_read(const char *const *paths, uint32_t n, struct arena *,
     struct rule_text **ret, uint32_t *ret_n, struct err *);
 /* NULL: the rendered diagnostics are in `why`. */
