@@ -231,7 +231,7 @@ static bool told(struct bt *b, struct sim_iter *it, struct err *err)
 {
 	double done = it->done ? it->done(it->ctx) : -1;
 
-	if (!b->o->progress || b->r->items % ITEMS_STEP ||
+	if (!b->o->progress || !b->r->items || b->r->items % ITEMS_STEP ||
 	    b->o->progress(b->o->ctx, done))
 		return true;
 	return err_set(err, ERR_USAGE, "interrupted");
