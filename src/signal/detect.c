@@ -79,7 +79,7 @@ static const struct detect_def defs[] = {
 	{ "bernoulli_cusum", "an error rate that rose from p0 to p1",
 	  DETECT_BERNOULLI_CUSUM, DETECT_UP, DETECT_UP, NEEDS_NOTHING, true, false, "H",
 	  true, {
-		REAL("p0", 0, 0, .999, "normal rate; 0: the baseline's mean"),
+		REAL("p0", 0, 0, .5, "normal rate; 0: the baseline's mean"),
 		REAL("p1", 0, 0, .9999, "rate to find; 0: twice p0"),
 		WHOLE("H", 0, 0, 20000, "limit; 0: by expected_run, default 10000"),
 		WHOLE("m", 0, 0, 5000, "step of an error less 1; 0: by p0 and p1") } },
@@ -220,21 +220,31 @@ uint32_t detect_room(const struct detect_spec *s, const void *state)
 	return (front(s) + body_bytes(s, (const char *)state + front(s)) + 7) / 8 * 8;
 }
 
+/* No error among n samples is no rate of 0: half an error is supposed. */
+static double rate_of(double mean, uint64_t n)
+{
+	double half = n ? .5 / (double)n : 0;
+
+	return mean < half ? half : mean > 1 - half ? 1 - half : mean;
+}
+
 static struct reference reference(const struct detect_spec *s, const void *state,
     const struct baseline *b)
 {
 	const struct learned *l =
 	    (const struct learned *)((const char *)state + sizeof(struct head));
-	struct reference r = { .known = false, .mean = NAN, .sd = NAN };
+	struct reference r = { .known = false, .mean = NAN, .sd = NAN, .rate = NAN };
 
 	if (learns(s)) {
 		if (l->n < s->learn)
 			return r;
 		r.mean = l->mean;
 		r.sd = sqrt(l->m2 / (double)(l->n - 1));
+		r.rate = rate_of(r.mean, l->n);
 	} else if (b) {
 		r.mean = b->has_mean ? b->mean : NAN;
 		r.sd = b->has_sd ? b->sd : NAN;
+		r.rate = rate_of(r.mean, b->n);
 		if (s->def->kind == DETECT_CHANGE && b->n < 30)
 			return r;
 	}

@@ -312,12 +312,13 @@ static bool bernoulli_design(struct feed *f)
 {
 	struct bernoulli *b = f->body;
 	const struct detect_spec *s = f->spec;
-	double p0 = PAR(s, B_P0) > 0 ? PAR(s, B_P0) : f->ref.mean;
+	/* Below .001 the limit would be out of reach: that one is taken. */
+	double p0 = PAR(s, B_P0) > 0 ? PAR(s, B_P0) : fmax(f->ref.rate, .001);
 	double run = (s->run > 0 ? s->run : 10000) * (double)(1u << f->step);
 
 	if (b->h && b->step == f->step && (b->p0 == p0 || PAR(s, B_M) > 0))
 		return true;
-	if (PAR(s, B_M) <= 0 && !(p0 >= .001 && p0 < .999))
+	if (PAR(s, B_M) <= 0 && !(p0 <= .5))	/* as for NaN */
 		return false;
 	b->m = PAR(s, B_M) > 0 ? PAR_N(s, B_M) :
 	    bernoulli_m(p0, bernoulli_p1(s, p0));
@@ -375,7 +376,7 @@ static double binomial_p(const struct detect_spec *s, double p0, uint32_t ones)
 
 static double binomial_p0(const struct detect_spec *s, const struct reference *r)
 {
-	return PAR(s, W_P0) > 0 ? PAR(s, W_P0) : r->mean;
+	return PAR(s, W_P0) > 0 ? PAR(s, W_P0) : r->rate;
 }
 
 void binomial_feed(struct feed *f, double x)

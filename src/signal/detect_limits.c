@@ -74,13 +74,13 @@ static double run_length(double *a, uint32_t n, uint32_t at)
 	return r;
 }
 
-/* The chance to step from z into the cell around `to`, of half width w / 2. */
-static double ewma_step(double lambda, double z, double to, double w, double shift)
+/* The chances to step from z below each bound of the 201 cells, of width w. */
+static void ewma_bounds(double lambda, double z, double w, double shift,
+    double edge[2 * EWMA_HALF])
 {
-	double c = (1 - lambda) * z;
-
-	return norm_cdf((to + w / 2 - c) / lambda - shift) -
-	    norm_cdf((to - w / 2 - c) / lambda - shift);
+	for (int k = 0; k < 2 * EWMA_HALF; k++)
+		edge[k] = norm_cdf(
+		    ((k - EWMA_HALF + .5) * w - (1 - lambda) * z) / lambda - shift);
 }
 
 static double arl_ewma_zero(double lambda, double l)
@@ -89,14 +89,18 @@ static double arl_ewma_zero(double lambda, double l)
 	double w = 2 * limit / (2 * EWMA_HALF - 1);
 	double *a = g_new(double, EWMA_HALF * EWMA_HALF);
 
-	for (int i = 0; i < EWMA_HALF; i++)
+	for (int i = 0; i < EWMA_HALF; i++) {
+		double edge[2 * EWMA_HALF], *up = edge + EWMA_HALF - 1;
+
+		ewma_bounds(lambda, i * w, w, 0, edge);
 		for (int j = 0; j < EWMA_HALF; j++) {
-			double p = ewma_step(lambda, i * w, j * w, w, 0);
+			double p = up[j + 1] - up[j];
 
 			if (j > 0)
-				p += ewma_step(lambda, i * w, -j * w, w, 0);
+				p += up[1 - j] - up[-j];
 			a[i * EWMA_HALF + j] = (i == j) - p;
 		}
+	}
 	r = run_length(a, EWMA_HALF, 0);
 	g_free(a);
 	return r;
@@ -111,30 +115,34 @@ double arl_ewma(double lambda, double l, double shift)
 	if (shift == 0)
 		return arl_ewma_zero(lambda, l);
 	a = g_new(double, N * N);
-	for (int i = 0; i < N; i++)
+	for (int i = 0; i < N; i++) {
+		double edge[2 * EWMA_HALF];
+
+		ewma_bounds(lambda, (i - EWMA_HALF + 1) * w, w, shift, edge);
 		for (int j = 0; j < N; j++)
-			a[i * N + j] = (i == j) - ewma_step(lambda,
-			    (i - EWMA_HALF + 1) * w, (j - EWMA_HALF + 1) * w, w, shift);
+			a[i * N + j] = (i == j) - (edge[j + 1] - edge[j]);
+	}
 	r = run_length(a, N, EWMA_HALF - 1);
 	g_free(a);
 	return r;
 }
 
-/* log ARL is nearly a parabola in L: regula falsi in the logarithm (Illinois). */
-double limit_ewma(double lambda, double run, bool two_sided)
+/* log ARL is nearly a parabola in L: regula falsi in the logarithm (Illinois), with L
+ * between lo and hi. */
+static double ewma_between(double lambda, double want, double lo, double hi)
 {
-	double want = log(two_sided ? run : run / 2), lo = .5, hi = 8, flo, fhi, l = hi;
+	double flo, fhi, l = hi;
 
 	flo = log(arl_ewma_zero(lambda, lo)) - want;
 	fhi = log(arl_ewma_zero(lambda, hi)) - want;
-	if (flo >= 0)
-		return lo;
-	for (int i = 0, side = 0; i < 60 && hi - lo > 1e-7; i++) {
+	if (flo >= 0 || fhi <= 0)
+		return flo >= 0 ? lo : hi;
+	for (int i = 0, side = 0; i < 60 && hi - lo > 1e-6; i++) {
 		double f;
 
 		l = (lo * fhi - hi * flo) / (fhi - flo);
 		f = log(arl_ewma_zero(lambda, l)) - want;
-		if (fabs(f) < 1e-9)
+		if (fabs(f) < 1e-6)
 			break;
 		if (f < 0) {
 			lo = l;
@@ -149,6 +157,17 @@ double limit_ewma(double lambda, double run, bool two_sided)
 		}
 	}
 	return l;
+}
+
+/* A chart that looks to one side alarms half as often. */
+static double ewma_want(double run, bool two_sided)
+{
+	return log(two_sided ? run : run / 2);
+}
+
+double limit_ewma(double lambda, double run, bool two_sided)
+{
+	return ewma_between(lambda, ewma_want(run, two_sided), .5, 8);
 }
 
 /* One side of a CUSUM by a chain of `n` states, Brook & Evans 1972: state 0 is the
@@ -315,7 +334,8 @@ static bool fits(struct detect_spec *s, char *err, uint32_t size)
 	}
 }
 
-static double limit_for(const struct detect_spec *s, double run)
+/* `before`: the limit of half that run, or 0. */
+static double limit_for(const struct detect_spec *s, double run, double before)
 {
 	bool two = s->mode == DETECT_BOTH;
 	double p0, p1;
@@ -324,7 +344,9 @@ static double limit_for(const struct detect_spec *s, double run)
 	case DETECT_CUSUM:
 		return limit_cusum(s->p[0], run, two);
 	case DETECT_EWMA:
-		return limit_ewma(s->p[0], run, two);
+		if (before <= 0)
+			return limit_ewma(s->p[0], run, two);
+		return ewma_between(s->p[0], ewma_want(run, two), before, before + .4);
 	case DETECT_BERNOULLI_CUSUM:
 		p0 = s->p[0];
 		if (p0 <= 0)
@@ -351,7 +373,8 @@ bool detect_finish(struct detect_spec *s, double run, char *err, uint32_t size)
 	if (run <= 0 && bernoulli && s->p[2] <= 0)
 		run = 10000;
 	for (unsigned i = 0; i < DETECT_STEPS; i++) {
-		s->limit[i] = run > 0 ? limit_for(s, ldexp(run, (int)i)) :
+		s->limit[i] = run > 0 ?
+		    limit_for(s, ldexp(run, (int)i), i ? s->limit[i - 1] : 0) :
 		    s->def->own ? *own(s, s->def->own) : 0;
 		if (run > 0 && bernoulli && s->p[0] > 0 && s->limit[i] <= 0)
 			return refuse(err, size, "expected_run is out of reach: "

@@ -19,6 +19,7 @@ struct learned {		/* behind it, where the spec learns (Welford) */
 struct reference {		/* the baseline in use */
 	bool		 known;
 	double		 mean, sd;
+	double		 rate;	/* the mean of zeroes and ones; see rate_of() */
 };
 struct feed {
 	const struct detect_spec *spec;

@@ -53,6 +53,8 @@ static bool other_param(struct detect_spec *s, const char *key, const json_t *j)
 
 	if (strcmp(key, "note") == 0)
 		return true;
+	if (strcmp(key, "expected_run") == 0 || strcmp(key, "target_arl0") == 0)
+		return vec_number(j, &s->run);
 	if (strcmp(key, "mode") == 0)
 		return text && (detect_set_mode(s, str_of(text)));
 	if (strcmp(key, "on_drift") == 0 && text) {
@@ -107,7 +109,7 @@ static bool spec_of(struct vec *v, struct detect_spec *s, const json_t *e)
 			return false;
 		}
 	}
-	if (detect_finish(s, 0, err, sizeof err))
+	if (detect_finish(s, s->run, err, sizeof err))
 		return true;
 	vec_check(v, false, "%s: %s", def->name, err);
 	return false;
@@ -117,31 +119,35 @@ static bool spec_of(struct vec *v, struct detect_spec *s, const json_t *e)
 
 struct field { const char *name; double value; };
 
-static void state_cusum(const struct detect_spec *s, const void *state, struct field *f)
+/* The learned baseline, under both names that are used for it. */
+static void state_learned(const struct detect_spec *s, const void *state,
+    struct field *f)
 {
 	const struct learned *l = (const void *)((const struct head *)state + 1);
-	const struct cusum *c = (const void *)(l + 1);
 	bool frozen = l->n == s->learn;
+	double sd = frozen ? sqrt(l->m2 / (double)(l->n - 1)) : (double)NAN;
 
 	f[0] = (struct field){ "ref", frozen ? l->mean : (double)NAN };
-	f[1] = (struct field){ "sigma", frozen ?
-		sqrt(l->m2 / (double)(l->n - 1)) : (double)NAN };
-	f[2] = (struct field){ "s_plus", c->up };
-	f[3] = (struct field){ "s_minus", c->down };
+	f[1] = (struct field){ "sigma", sd };
+	f[2] = (struct field){ "mu0", f[0].value };
+	f[3] = (struct field){ "sigma0", sd };
 }
 
-static void state_ewma(const struct detect_spec *s, const void *state, struct field *f)
+static void state_chart(const struct detect_spec *s, const void *state, struct field *f)
 {
 	const struct head *h = state;
 	const struct learned *l = (const void *)(h + 1);
+	const struct cusum *c = (const void *)(l + 1);
 	const struct ewma *e = (const void *)(l + 1);
-	bool frozen = l->n == s->learn;
 
-	f[0] = (struct field){ "mu0", frozen ? l->mean : (double)NAN };
-	f[1] = (struct field){ "sigma0", frozen ?
-		sqrt(l->m2 / (double)(l->n - 1)) : (double)NAN };
-	f[2] = (struct field){ "i", (double)h->n };
-	f[3] = (struct field){ "z", h->n ? e->z : l->mean };
+	state_learned(s, state, f);
+	if (s->def->kind == DETECT_CUSUM) {
+		f[4] = (struct field){ "s_plus", c->up };
+		f[5] = (struct field){ "s_minus", c->down };
+	} else if (s->def->kind == DETECT_EWMA) {
+		f[4] = (struct field){ "i", (double)h->n };
+		f[5] = (struct field){ "z", h->n ? e->z : l->mean };
+	}
 }
 
 static void state_ph(const struct page_hinkley *p, struct field *f)
@@ -175,10 +181,9 @@ static void state_fields(const struct detect_spec *s, const void *state, struct 
 
 	switch (s->def->kind) {
 	case DETECT_CUSUM:
-		state_cusum(s, state, f);
-		break;
 	case DETECT_EWMA:
-		state_ewma(s, state, f);
+	case DETECT_SHEWHART:
+		state_chart(s, state, f);
 		break;
 	case DETECT_PAGE_HINKLEY:
 		state_ph((const void *)(h + 1), f);

@@ -13,9 +13,9 @@
 #define VALUE 1e-9
 #define P_VALUE 1e-6
 
-struct pair {			/* two histograms, or two samples */
+struct pair {			/* two histograms of b cells */
 	double	*ref, *cur;
-	uint32_t b, m, n;	/* cells; samples */
+	uint32_t b;
 };
 
 static double *list(const json_t *o, const char *key, uint32_t *n)
@@ -161,10 +161,11 @@ void vec_histograms(struct vec *v, const json_t *rows)
 	json_array_foreach((json_t *)(uintptr_t)rows, i, e) {
 		const char *name = json_string_value(json_object_get(e, "name"));
 		struct pair h = { 0 };
+		uint32_t n;
 
 		h.ref = list(e, "ref_counts", &h.b);
-		h.cur = list(e, "cur_counts", &h.n);
-		if (h.b > 1 && h.n == h.b)
+		h.cur = list(e, "cur_counts", &n);
+		if (h.b > 1 && n == h.b)
 			histogram(v, e, &h, name ? name : "");
 		else
 			vec_skip(v, "histograms[%zu]", i);
@@ -223,7 +224,7 @@ static double ks_exact(double d, uint32_t m, uint32_t n)
 	return r;
 }
 
-static double sample_value(const char *key, const struct pair *s)
+static double sample_value(const char *key, const struct samples *s)
 {
 	double en = sqrt((double)s->m * s->n / (s->m + s->n));
 	double d = ks_distance(s->ref, s->m, s->cur, s->n);
@@ -240,7 +241,7 @@ static double sample_value(const char *key, const struct pair *s)
 		wasserstein(s->ref, s->m, s->cur, s->n) /
 		    fmax(sd0(s->ref, s->m), .001) :
 	    strcmp(key, "mean_ref") == 0 ? mean(s->ref, s->m) :
-	    strcmp(key, "mean_cur") == 0 ? mean(s->cur, s->n) : (double)NAN;
+	    strcmp(key, "mean_cur") == 0 ? mean(s->cur, s->n) : vec_other_value(key, s);
 }
 
 void vec_samples(struct vec *v, const json_t *rows)
@@ -251,7 +252,7 @@ void vec_samples(struct vec *v, const json_t *rows)
 
 	json_array_foreach((json_t *)(uintptr_t)rows, i, e) {
 		const char *name = json_string_value(json_object_get(e, "name"));
-		struct pair s = { 0 };
+		struct samples s = { 0 };
 
 		s.ref = list(e, "ref", &s.m);
 		s.cur = list(e, "cur", &s.n);
@@ -300,7 +301,7 @@ static bool special(struct vec *v, const char *key, const json_t *e)
 		vec_near(v, sf, binom_sf((uint32_t)get(e, "n"), (uint32_t)get(e, "k"), p),
 		    P_VALUE, "%s(%g, %g, %g)", key, get(e, "n"), get(e, "k"), p);
 	else
-		return false;
+		return vec_other_special(v, key, e);
 	return true;
 }
 

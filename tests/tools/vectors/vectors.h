@@ -30,6 +30,12 @@ double *vec_stream(struct vec *, const json_t *, uint32_t *n);
 /* A number; also the words Infinity, -Infinity and NaN.  False: none. */
 bool vec_number(const json_t *, double *);
 
+struct samples { double *ref, *cur; uint32_t m, n; };	/* ascending */
+
+/* A field of `samples` by a formula that no rule uses; NaN: unknown. */
+double vec_other_value(const char *key, const struct samples *);
+bool vec_other_special(struct vec *, const char *key, const json_t *);
+
 /* Each gets the value of a top-level key, or an element of `vectors`. */
 void vec_detector(struct vec *, const json_t *);
 void vec_bernoulli_fires(struct vec *, const json_t *);

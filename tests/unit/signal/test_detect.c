@@ -356,6 +356,43 @@ static void a_bernoulli_baseline_brings_its_limit(void **unused)
 	assert_true(look(&s, a, &other).limit == 115);
 }
 
+/* A baseline of 200 samples without an error: half an error in 200 is supposed. */
+static void no_error_is_no_rate_of_zero(void **unused)
+{
+	const struct baseline b = { .n = 200, .mean = 0, .has_mean = true };
+	struct detect_spec s = spec_of("binomial");
+	uint64_t a[DETECT_STATE_MAX / 8] = { 0 };
+
+	(void)unused;
+	finish(&s, 0);
+	for (int i = 0; i < 250; i++)	/* P(X >= 2) = .09 */
+		(void)detect_feed(&s, a, &b, 0, i == 20 || i == 100);
+	assert_true(look(&s, a, &b).known && !look(&s, a, &b).drift);
+	assert_true(fabs(look(&s, a, &b).mean - .0025) < 1e-12);
+	s = spec_of("bernoulli_cusum");
+	finish(&s, 0);
+	detect_repin(a, sizeof a);
+	(void)detect_feed(&s, a, &b, 0, 1);
+	assert_true(look(&s, a, &b).known && !look(&s, a, &b).drift);
+}
+
+/* Limits of many sub-keys are those of as many samples. */
+static void a_map_of_charts_has_the_limits_of_longer_runs(void **unused)
+{
+	static const double lambdas[] = { .02, .1, .5, 1 };
+
+	(void)unused;
+	for (int k = 0; k < 4; k++) {
+		struct detect_spec s = spec_of("ewma");
+
+		par(&s, "lambda", lambdas[k]);
+		finish(&s, 500);
+		for (int i = 0; i < DETECT_STEPS; i++)
+			assert_true(fabs(s.limit[i] - limit_ewma(lambdas[k],
+			    500 * pow(2, i), true)) < 1e-5);
+	}
+}
+
 static void what_does_not_fit_is_told(void **unused)
 {
 	struct detect_spec s = spec_of("threshold");
@@ -404,6 +441,8 @@ int main(void)
 		cmocka_unit_test(change_counts_in_its_unit),
 		cmocka_unit_test(expected_run_grows_with_the_sub_keys),
 		cmocka_unit_test(a_bernoulli_baseline_brings_its_limit),
+		cmocka_unit_test(no_error_is_no_rate_of_zero),
+		cmocka_unit_test(a_map_of_charts_has_the_limits_of_longer_runs),
 		cmocka_unit_test(what_does_not_fit_is_told),
 		cmocka_unit_test(a_cusum_is_small),
 	};
