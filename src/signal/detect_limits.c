@@ -299,6 +299,18 @@ static bool __attribute__((format(printf, 3, 4))) refuse(char *err, uint32_t siz
 	return false;
 }
 
+static bool within(const struct detect_spec *s, char *err, uint32_t size)
+{
+	for (unsigned i = 0; i < DETECT_PARS && s->def->par[i].name; i++) {
+		const struct detect_par *p = &s->def->par[i];
+
+		if (s->p[i] < p->min || s->p[i] > p->max)	/* not for NaN */
+			return refuse(err, size, "`%s` must be between %.15g and %.15g, "
+			    "not %.15g", p->name, p->min, p->max, s->p[i]);
+	}
+	return true;
+}
+
 static bool fits(struct detect_spec *s, char *err, uint32_t size)
 {
 	double sign = s->mode == DETECT_DOWN ? -1 : 1;
@@ -362,7 +374,7 @@ bool detect_finish(struct detect_spec *s, double run, char *err, uint32_t size)
 {
 	bool bernoulli = s->def->kind == DETECT_BERNOULLI_CUSUM;
 
-	if (!fits(s, err, size))
+	if (!within(s, err, size) || !fits(s, err, size))
 		return false;
 	if (run > 0 && !s->def->run)
 		return refuse(err, size, "%s has no expected_run: its false alarms are "

@@ -62,7 +62,9 @@ static bool other_param(struct detect_spec *s, const char *key, const json_t *j)
 		return s->keep_new || strstr(text, "reset") != NULL;
 	}
 	if (charts && (strcmp(key, "min_instances") == 0 || strcmp(key, "warmup") == 0)) {
-		s->learn = (uint32_t)json_integer_value(j);
+		double n = json_number_value(j);
+
+		s->learn = n >= 2 && n <= 1e6 ? (uint32_t)n : 0;
 		s->learn_tests = strcmp(key, "min_instances") == 0;
 		return s->learn > 1;
 	}

@@ -413,6 +413,10 @@ static void what_does_not_fit_is_told(void **unused)
 	s = spec_of("eddm");
 	par(&s, "beta", .99);
 	assert_false(detect_finish(&s, 0, err, sizeof err));
+	s = spec_of("adwin");
+	par(&s, "clock", 0);
+	assert_false(detect_finish(&s, 0, err, sizeof err));
+	assert_non_null(strstr(err, "`clock` must be between 1 and 1000000, not 0"));
 	s = spec_of("cusum");
 	assert_false(detect_finish(&s, 10, err, sizeof err));
 	assert_int_equal(detect_par(s.def, STR("lambda")), -1);
