@@ -115,6 +115,7 @@ void on_pipelines(struct call *), on_pipeline(struct call *);
 void on_trigger(struct call *), on_start(struct call *), on_abort(struct call *);
 void on_retry(struct call *), on_abort_all(struct call *), on_promote(struct call *);
 void on_pause(struct call *), on_resume(struct call *);
+void on_budgets(struct call *);
 void on_silence(struct call *), on_unsilence(struct call *), on_silences(struct call *);
 void on_reload(struct call *), on_reload_status(struct call *);
 #endif

@@ -85,6 +85,8 @@ const struct route api_routes[] = {
 	ROW("POST", V1 "/pause", OPERATOR, on_pause, NULL, "rule:s",
 	    "Stops a rule, or all reading"),
 	ROW("POST", V1 "/resume", OPERATOR, on_resume, NULL, "rule:s", "Ends a pause"),
+	ROW("GET", V1 "/budgets", VIEWER, on_budgets, NULL, NULL,
+	    "Accounts of budgets in their current period"),
 	ROW("GET", V1 "/silences", VIEWER, on_silences, NULL, NULL,
 	    "Silences that have not ended"),
 	ROW("POST", V1 "/silences", OPERATOR, on_silence, NULL,

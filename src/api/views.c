@@ -253,3 +253,17 @@ void on_silences(struct call *c)
 	decide_silences_json(world_decide(turn_world(t)), s);
 	call_take(c, 200, s);
 }
+
+void on_budgets(struct call *c)
+{
+	struct turn *t = call_turn(c);
+	struct turn_status st;
+	GString *s;
+
+	if (!t)
+		return;
+	turn_status(t, &st);
+	s = g_string_new(NULL);
+	world_budgets_json(turn_world(t), st.wall_ms, s);
+	call_take(c, 200, s);
+}

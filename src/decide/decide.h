@@ -54,6 +54,9 @@ struct verdict {		/* flow's answer */
 	uint64_t	 run;		/* created; 0 when observed or stopped */
 	struct str	 run_id;
 	struct str	 numbers;	/* "4/4 running", for the trace; may be empty */
+	struct str	 budget;	/* "2/3 runs per day"; empty: none was asked */
+	int64_t		 end_ms;	/* BUDGET: wall; 0: unknown */
+	bool		 defer;		/* BUDGET: owed whatever on_suppressed says */
 	struct str	 error;		/* parameters refused: outcome error */
 };
 
@@ -144,6 +147,8 @@ struct run_end {
 };
 void decide_run_ended(struct decide *, const struct run_end *, int64_t tick_ms);
 void decide_model_changed(struct decide *, struct str model);
+/* A budget has more left than before: emissions owed for one may go. */
+void decide_budget_free(struct decide *);
 /* A run slot of the pipeline became free: emissions owed for concurrency may go. */
 void decide_slot_free(struct decide *, struct str pipeline);
 

@@ -272,14 +272,17 @@ static void settle_fired(struct decide *d, const struct emission *em, struct ctx
 		breaker_fired(d, c->k, c->rule, run);
 }
 
-static void settle_stopped(struct ctx *c, enum suppressor by)
+static void settle_stopped(struct ctx *c, const struct verdict *v)
 {
+	bool owed = defers(c, v->by) || v->defer;
 	struct key_cell *w = key_touch(c->d, c->k);
 
-	w->blocked = (uint8_t)by;
+	w->blocked = (uint8_t)v->by;
 	w->slot = 0;
-	w->release_at = 0;
-	machine_answer(c, defers(c, by) ? MACHINE_DEFERRED : MACHINE_DROPPED);
+	w->release_at = v->end_ms;
+	if (owed && v->end_ms)
+		opens_by(c->d, c->rs, v->end_ms);
+	machine_answer(c, owed ? MACHINE_DEFERRED : MACHINE_DROPPED);
 }
 
 static enum outcome outcome_of(const struct emission *em, const struct verdict *v)
@@ -338,6 +341,10 @@ void decide_settle(struct decide *d, const struct emission *em, const struct ver
 	if (!em->force && o != OUTCOME_ERROR) {
 		enum suppressor at = v->by ? v->by : SUPP_CONCURRENCY;
 
+		if (v->budget.len) {
+			p->check.asked[SUPP_BUDGET] = ASKED_PASSED;
+			p->check.numbers[SUPP_BUDGET] = v->budget;
+		}
 		p->check.asked[at] = v->by ? ASKED_BLOCKED : ASKED_PASSED;
 		p->check.numbers[at] = v->numbers;
 		p->check.by = v->by;
@@ -345,7 +352,7 @@ void decide_settle(struct decide *d, const struct emission *em, const struct ver
 	if (o == OUTCOME_FIRED || o == OUTCOME_OBSERVED)
 		settle_fired(d, em, c, v->run);
 	else if (o == OUTCOME_SUPPRESSED && p->kind != JOB_TRIGGER && is_signal(c))
-		settle_stopped(c, v->by);
+		settle_stopped(c, v);
 	else if (o == OUTCOME_ERROR && p->kind != JOB_TRIGGER)
 		machine_answer(c, MACHINE_DROPPED);
 	if (p->kind == JOB_DUE)

@@ -50,6 +50,11 @@ void opens_due(struct decide *d, struct rule_state *rs)
 	heap_set(&d->wall, &rs->opens, next);
 }
 
+void decide_budget_free(struct decide *d)
+{
+	opens_now(d, SUPP_BUDGET);
+}
+
 void opens_now(struct decide *d, enum suppressor by)
 {
 	for (uint32_t i = 0; d->rules && i < d->rules->rules_n; i++) {

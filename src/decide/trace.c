@@ -281,7 +281,7 @@ static void put_state(struct ctx *c, GString *out)
 /* In the order of asking. */
 static const enum suppressor order[] = { SUPP_DISABLED, SUPP_DEPTH,
 	SUPP_CALENDAR, SUPP_SILENCE, SUPP_DEDUPE, SUPP_COOLDOWN, SUPP_BACKOFF,
-	SUPP_DISARMED, SUPP_BREAKER, SUPP_CONCURRENCY };
+	SUPP_DISARMED, SUPP_BREAKER, SUPP_BUDGET, SUPP_CONCURRENCY };
 
 /* A suppressor that the rule does not have is left out. */
 static bool has_suppressor(const struct ctx *c, const struct check *k, enum suppressor s)
@@ -293,6 +293,8 @@ static bool has_suppressor(const struct ctx *c, const struct check *k, enum supp
 		return c->rule->calendar.only_n || c->rule->calendar.not_n;
 	case SUPP_SILENCE:
 		return c->d->silences->len > 0;
+	case SUPP_BUDGET:
+		return c->rule->budgets[0] || c->rule->budgets[1];
 	case SUPP_BREAKER:
 		return c->rule->breaker_after > 0;
 	case SUPP_DEDUPE:

@@ -11,6 +11,7 @@
  *		 until it has ended; a newer one replaces that one.  A run at work
  *		 after a gate is never replaced: the new one waits for it.
  */
+#include "flow/budget.h"
 #include "flow/engine.h"
 
 struct load {			/* of a pipeline, as one run of it finds it */
@@ -104,6 +105,7 @@ static struct run *order_create(struct world *w, const struct order *o, struct v
 
 	v->run = r->c->id;
 	v->run_id = r->b.name;
+	budget_reserve(w, o, r);
 	run_set_fact(w, r);
 	event_run(w, r, "created");
 	decide_run_created(w->decide, r->b.pipeline, r->b.key, r->c->id);
@@ -175,6 +177,10 @@ struct run *order_admit(struct world *w, const struct order *o, bool dry,
 	struct run *r;
 
 	*ret = (struct verdict){ 0 };
+	if (o->asks && !budget_admits(w, o, ret)) {
+		ret->numbers = ret->budget;
+		return NULL;
+	}
 	if (full)
 		ret->numbers = load_text(w, p, &l, o->key);
 	if (full && p->on_limit == LIMIT_SKIP && !o->force)
@@ -203,7 +209,7 @@ struct verdict admit_emission(struct world *w, const struct emission *em)
 		.pipeline = em->rule->pipeline, .rule = em->rule->name, .key = em->key,
 		.model = em->model, .events = em->events, .actor = em->actor,
 		.decision = em->decision, .episode = em->episode, .rule_id = em->rule_id,
-		.depth = em->depth, .force = em->force,
+		.depth = em->depth, .force = em->force, .asks = !em->force,
 	};
 	struct verdict v = { 0 };
 	struct err err = { 0 };

@@ -8,6 +8,7 @@
  *       run stays running with waits_promote set until finish_waiting().
  */
 #include "base/json.h"
+#include "flow/budget.h"
 #include "flow/engine.h"
 
 /* The newest run is the last one, whatever older ones do; but an older one that now
@@ -67,6 +68,7 @@ static void run_end(struct world *w, struct run *r, enum run_event ev,
 	run_set_fact(w, r);
 	event_run(w, r, run_state_name(c->state));
 	tell_decide(w, r);
+	budget_settle(w, r);
 	w->promote_again = true;
 	g_ptr_array_add(w->freed, g_strndup(r->b.pipeline.p, r->b.pipeline.len));
 	run_due_update(w, r);

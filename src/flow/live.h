@@ -12,7 +12,8 @@
 #include "base/cells.h"
 #include "flow/world.h"
 
-enum flow_cell { CELL_RUN = 64, CELL_STEP, CELL_BLOB, CELL_WORLD = 96 };
+enum flow_cell { CELL_RUN = 64, CELL_STEP, CELL_BLOB, CELL_ACCOUNT = 90, CELL_PACE,
+	CELL_WORLD = 96 };
 #define NEVER INT64_MAX
 #define STEPS_MAX 1000		/* of one pipeline: the run cell stays below CELL_MAX */
 #define RESULT_MAX (1 << 20)	/* bytes of a step's outputs, metrics or artifacts */
@@ -37,6 +38,27 @@ struct world_cell {
 	uint32_t	 instance, epoch;	/* blobs */
 	uint8_t		 paused;
 };
+struct charge {			/* what a run has reserved of a budget */
+	uint64_t	 account;	/* its hash; 0: nothing */
+	int64_t		 period;	/* wall: when the account's period began */
+	double		 amount;
+	double		 factor;	/* per hour; 0: it counts runs */
+};
+enum { CHARGES_MAX = 2 };	/* the rule's budget and the pipeline's */
+struct account_cell {		/* followed by the budget's name and whose it is */
+	uint64_t	 hash;		/* of both */
+	int64_t		 from, to;	/* wall: its period */
+	double		 used;		/* reserved or settled in it */
+	uint8_t		 resource, per;	/* as in the period: another begins anew */
+	uint16_t	 name_len, who_len;
+	uint8_t		 pad[2];
+};
+enum { PACE_MAX = 20 };
+struct pace_cell {		/* followed by the pipeline's name */
+	uint32_t	 n, at;		/* how many, where the next goes */
+	int64_t		 ms[PACE_MAX];	/* its last completed runs took that long */
+	uint32_t	 name_len, pad;
+};
 struct run_cell {
 	uint64_t	 id, seq;	/* seq: of the input that changed it last */
 	int64_t		 created_ms, started_ms, finished_ms;	/* wall */
@@ -46,6 +68,7 @@ struct run_cell {
 	uint8_t		 gated;		/* a gate read the champion: gate_version */
 	uint32_t	 birth, reason, gate_version;	/* blobs */
 	uint32_t	 code, environment;	/* blobs: of the first step that ended */
+	struct charge	 charge[CHARGES_MAX];
 	uint32_t	 steps_n;
 	uint32_t	 steps[];	/* their cells */
 };
@@ -111,6 +134,7 @@ struct order {			/* a run that is asked for */
 	uint32_t	 rule_id;
 	uint8_t		 depth;		/* of the cause */
 	bool		 force;		/* waits where others are turned away */
+	bool		 asks;		/* a rule fired it: a budget may stop it */
 	const struct adopt *adopt;
 	uint32_t	 adopt_n;
 };
@@ -127,6 +151,8 @@ struct world {
 	GHashTable	*pipes;		/* 32 bytes -> struct pipe_use */
 	GSequence	*due;		/* runs by (due, id) */
 	GPtrArray	*dirty;		/* runs that this input changed */
+	GHashTable	*accounts;	/* of budgets: hash -> cell; lookups only */
+	GArray		*account_cells, *pace_cells;	/* uint32_t */
 	GPtrArray	*freed;		/* names of pipelines that may have a free slot */
 	bool		 promote_again;	/* a run ended: promotes that waited may go */
 	/* of the input being decided */

@@ -10,6 +10,7 @@
  *       its cells.
  *   (5) What is beside the cells is rebuilt by world_load(); nothing else is kept.
  */
+#include "flow/budget.h"
 #include "flow/engine.h"
 
 static guint hash32(gconstpointer p)
@@ -63,6 +64,9 @@ struct world *world_new(void)
 	w->due = g_sequence_new(NULL);
 	w->dirty = g_ptr_array_new();
 	w->freed = g_ptr_array_new_with_free_func(g_free);
+	w->accounts = g_hash_table_new(g_int64_hash, g_int64_equal);
+	w->account_cells = g_array_new(FALSE, FALSE, sizeof(uint32_t));
+	w->pace_cells = g_array_new(FALSE, FALSE, sizeof(uint32_t));
 	return w;
 }
 
@@ -76,6 +80,9 @@ void world_free(struct world *w)
 	g_ptr_array_free(w->runs, TRUE);
 	g_ptr_array_free(w->dirty, TRUE);
 	g_ptr_array_free(w->freed, TRUE);
+	g_hash_table_destroy(w->accounts);
+	g_array_free(w->account_cells, TRUE);
+	g_array_free(w->pace_cells, TRUE);
 	g_hash_table_destroy(w->pipes);
 	g_string_free(w->instance, TRUE);
 	g_string_free(w->epoch, TRUE);
@@ -115,6 +122,8 @@ static bool load_cells(struct world *w, struct err *err)
 
 		if (kind == CELL_WORLD)
 			w->cell = id;
+		else if (kind == CELL_ACCOUNT || kind == CELL_PACE)
+			budget_load(w, id);
 		else if (kind == CELL_RUN && !run_load(w, id, err))
 			return false;
 	}

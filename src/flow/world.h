@@ -114,6 +114,9 @@ uint64_t world_seq(const struct world *);	/* of the last input */
 bool world_paused(const struct world *);	/* sources are not read */
 struct world_counts { uint32_t pending, running, unverified; };
 struct world_counts world_counts(const struct world *);
+/* [{budget, account, resource, per, scope, limit, used, from, to, owner, description}]:
+ * the accounts as they are at this time. */
+void world_budgets_json(const struct world *, int64_t wall_ms, GString *out);
 /* After a restart: what must be asked or done again (START where the start is not
  * known to have happened, POLL where it is, ABORT where one was asked for).  The
  * effects may hold operations of this turn already: those are not given twice. */

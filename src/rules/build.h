@@ -8,11 +8,15 @@
 #include "rules/keys.h"
 #include "rules/names.h"
 
+struct rule_file;
 struct pipeline_entry {		/* also of a pipeline that did not compile */
 	struct str	 name;
 	const struct yaml *at;
 	struct pipeline	*pipeline;	/* NULL: errors were told */
 	uint32_t	 shared;	/* the file's generation */
+	const struct yaml *budget_at;	/* what it says, defaults merged in; NULL: none */
+	const struct budget *budget;	/* NULL: none */
+	const struct rule_file *file;
 };
 struct rule_file {
 	const struct rule_text *text;
@@ -31,6 +35,8 @@ struct build {
 	uint32_t	 pipelines_n;
 	GHashTable	*by_name;	/* of pipelines: scope_key() -> index + 1 */
 	GHashTable	*calendars;	/* scope_key() -> struct calendar */
+	GHashTable	*budgets;	/* scope_key() -> struct budget */
+	GPtrArray	*budget_names;	/* struct yaml, likewise */
 	GPtrArray	*calendar_names;	/* struct yaml: to guess what was meant */
 };
 
@@ -90,6 +96,11 @@ void rule_calendar(struct reading *);
 /* calendar_read.c: before the rules */
 #define CALENDARS_OF_RULE 16
 void calendars_read(struct build *);
+/* budget_read.c: before the rules, after the pipelines */
+void budgets_read(struct build *);
+const struct budget *budget_find(struct build *, const struct rule_file *,
+    const struct yaml *name);
+void rule_budget(struct reading *);	/* after its run: */
 void calendar_use_hash(const struct calendar_use *, GString *json);
 /* An expression of this rule; `allowed` says which names. */
 unsigned rule_names(const struct reading *, unsigned also);

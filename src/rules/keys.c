@@ -43,7 +43,8 @@ const struct option file_options[] = {
 	LATER(file_keys, "components", "steps to be used by name"),
 	NODE(file_keys, "calendars", calendars, calendar_options,
 	    "windows of time under a name, in which rules fire or never do"),
-	LATER(file_keys, "budgets", "limits on what runs may use up"),
+	NODE(file_keys, "budgets", budgets, budget_options,
+	    "limits under a name on what runs may use up in a day, week or month"),
 	LATER(file_keys, "sinks", "where our own events go"),
 	END
 };
@@ -111,7 +112,8 @@ const struct option rule_options[] = {
 	    "one run for a burst of events (event and schedule rules)"),
 	NODE(rule_keys, "breaker", breaker, breaker_options,
 	    "stop firing for a while after some failed or rejected runs in a row"),
-	LATER(rule_keys, "budget", "account that the runs are charged to"),
+	NODE(rule_keys, "budget", budget, NULL,
+	    "name of the budget that the rule's runs are charged to"),
 	NODE(rule_keys, "calendar", calendar, calendar_use_options,
 	    "in which calendars' windows the rule may fire, and in which never"),
 	LATER(rule_keys, "on_clear", "what the end of an episode does to its runs"),
@@ -197,6 +199,27 @@ const struct option calendar_use_options[] = {
 	    "name or list of calendars: the rule fires inside any of them only"),
 	NODE(calendar_use_keys, "not", not, NULL,
 	    "name or list of calendars: it never fires inside one"),
+	END
+};
+
+const struct option budget_options[] = {
+	NEED(budget_keys, "name", name, "name of the budget, unique in its directory"),
+	TEXT(budget_keys, "description", description, "what it is for"),
+	TEXT(budget_keys, "owner", owner, "who is responsible"),
+	ROW(budget_keys, "resource", OPT_ENUM, resource,
+	    "what is counted: runs, or hours of a run times what it takes up",
+	    .flags = OPT_REQUIRED,
+	    .words = "runs|wall_hours|cpu_hours|gpu_hours|memory_hours"),
+	ROW(budget_keys, "limit", OPT_DOUBLE, limit, "how much of it in a period",
+	    .flags = OPT_REQUIRED),
+	ROW(budget_keys, "per", OPT_ENUM, per, "the period; a week begins on Monday",
+	    .flags = OPT_REQUIRED, .words = "day|week|month"),
+	TEXT(budget_keys, "timezone", timezone, "IANA zone of the period, default UTC"),
+	WORD(budget_keys, "scope", scope, "all", "all|owner|model|key",
+	    "one account for all, or one for each owner, model or key"),
+	WORD(budget_keys, "on_over", on_over, NULL, "defer|approve",
+	    "defer: a firing over the limit waits for the period's end (signal rules);"
+	    " default what the rule's on_suppressed says"),
 	END
 };
 
@@ -290,6 +313,18 @@ static const struct option concurrency_options[] = {
 	END
 };
 
+#define RESOURCES(keys) { \
+	ROW(keys, "cpu", OPT_DOUBLE, resources.cpu, "processors; default 1", \
+	    .flags = 0), \
+	ROW(keys, "gpu", OPT_DOUBLE, resources.gpu, "graphics processors", \
+	    .flags = 0), \
+	ROW(keys, "memory", OPT_SIZE, resources.memory, "memory, as 4Gi", \
+	    .flags = 0), \
+	END \
+}
+static const struct option pipeline_resources[] = RESOURCES(pipeline_keys);
+static const struct option step_resources[] = RESOURCES(step_keys);
+
 const struct option pipeline_options[] = {
 	NEED(pipeline_keys, "name", name,
 	    "name of the pipeline, unique in its directory"),
@@ -314,8 +349,10 @@ const struct option pipeline_options[] = {
 	    "what follows a run that completed and was not rejected"),
 	LATER(pipeline_keys, "finally", "steps that always run at the end"),
 	LATER(pipeline_keys, "notify", "who is told"),
-	LATER(pipeline_keys, "budget", "account that the runs are charged to"),
-	LATER(pipeline_keys, "resources", "what the steps need"),
+	NODE(pipeline_keys, "budget", budget, NULL,
+	    "name of the budget that its runs are charged to"),
+	MAP("resources", pipeline_resources,
+	    "what a run takes up while it runs; default the most that a step says"),
 	END
 };
 
@@ -361,7 +398,7 @@ const struct option step_options[] = {
 	LATER(step_keys, "wait", "wait for a time or an event"),
 	LATER(step_keys, "approve", "wait for a person"),
 	LATER(step_keys, "for_each", "once per element of a list"),
-	LATER(step_keys, "resources", "what the step needs"),
+	MAP("resources", step_resources, "what the step takes up, for budgets"),
 	LATER(step_keys, "finally", "run always"),
 	LATER(step_keys, "notify", "who is told"),
 	END

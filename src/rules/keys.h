@@ -9,7 +9,8 @@
 #include "base/option.h"
 
 struct file_keys {
-	const struct yaml *rules, *pipelines, *defaults, *vars, *calendars, *later;
+	const struct yaml *rules, *pipelines, *defaults, *vars, *calendars,
+	    *budgets, *later;
 };
 struct defaults_keys {
 	const struct yaml *rule, *pipeline, *step;
@@ -18,8 +19,7 @@ struct rule_keys {
 	struct str	 name, uid, description, owner;
 	const struct yaml *labels, *on, *key, *model, *signals, *when, *recover;
 	const struct yaml *dedupe, *schedule, *run, *backoff, *breaker, *calendar,
-	    *coalesce, *sequence, *at_least,
-	    *later;
+	    *coalesce, *sequence, *at_least, *budget, *later;
 	int64_t		 for_ms, keep_ms, refire_ms, cooldown_ms, every_ms, within_ms;
 	int64_t		 mode, on_nodata, on_error;
 	int64_t		 on_suppressed;	/* 0: unset */
@@ -49,6 +49,11 @@ struct calendar_keys {
 struct calendar_use_keys {
 	const struct yaml *only, *not;
 };
+struct budget_keys {
+	struct str	 name, description, owner, timezone;
+	int64_t		 resource, per, scope, on_over;	/* on_over 0: unset */
+	double		 limit;
+};
 struct run_keys {
 	struct str	 pipeline;
 	const struct yaml *params;
@@ -71,9 +76,15 @@ struct schedule_keys {
 	const struct yaml *later;
 	int64_t		 every_ms, jitter_ms, catch_up, deadline_ms;
 };
+struct resource_keys {
+	double		 cpu, gpu;	/* 0: unset */
+	int64_t		 memory;
+};
 struct pipeline_keys {
 	struct str	 name, description, owner, dir;
 	const struct yaml *model, *params, *env, *steps, *on_success, *later;
+	const struct yaml *budget;
+	struct resource_keys resources;
 	struct { struct str repo, ref; } code;
 	struct { int64_t limit, per_key, on_limit, queue; } concurrency;
 	int64_t		 timeout_ms, pending_ms, priority;
@@ -88,6 +99,7 @@ struct step_keys {
 	struct str	 name, executor;
 	const struct yaml *needs, *cond, *command, *with, *env, *gate, *later;
 	struct { int64_t attempts, backoff_ms, max_ms; } retry;
+	struct resource_keys resources;
 	int64_t		 timeout_ms, on_failure;
 };
 struct success_keys {
@@ -100,7 +112,7 @@ struct promote_keys {
 extern const struct option file_options[], defaults_options[], rule_options[],
     dedupe_options[], coalesce_options[], at_least_options[],
     backoff_options[], breaker_options[], calendar_options[],
-    calendar_use_options[], run_options[],
+    calendar_use_options[], budget_options[], run_options[],
     selector_options[],
     signal_options[], schedule_options[], pipeline_options[], param_options[],
     step_options[], success_options[], promote_options[];

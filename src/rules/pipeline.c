@@ -116,6 +116,43 @@ static void read_model(struct names *nm, const struct yaml *y, struct pipeline *
 	nm->params_read = NULL;
 }
 
+static double more(double a, double b)
+{
+	return a > b ? a : b;
+}
+
+void resources_check(struct load *ld, const struct yaml *map,
+    const struct resource_keys *k)
+{
+	if (!(k->cpu >= 0 && k->cpu <= 1e6) || !(k->gpu >= 0 && k->gpu <= 1e6))
+		BAD(ld, yaml_get(map, STR("resources")),
+		    "'cpu' and 'gpu' must be between 0 and 1000000");
+}
+
+/* A run takes up what its pipeline says, else the most that one of its steps does. */
+static void read_resources(struct load *ld, const struct yaml *map,
+    const struct resource_keys *k, struct pipeline *p)
+{
+	struct resources *r = &p->resources;
+
+	resources_check(ld, map, k);
+	for (uint32_t i = 0; i < p->steps_n; i++) {
+		const struct resources *s = &p->steps[i].resources;
+
+		r->cpu = more(r->cpu, s->cpu);
+		r->gpu = more(r->gpu, s->gpu);
+		r->memory = MAX(r->memory, s->memory);
+	}
+	if (k->cpu > 0)
+		r->cpu = k->cpu;
+	if (k->gpu > 0)
+		r->gpu = k->gpu;
+	if (k->memory > 0)
+		r->memory = k->memory;
+	if (!(r->cpu > 0))
+		r->cpu = 1;
+}
+
 /* Fills in a pipeline from its keys; whatever is wrong goes to the diags. */
 static void pipeline_read(struct load *ld, const struct yaml *map, struct pipeline *p)
 {
@@ -138,6 +175,7 @@ static void pipeline_read(struct load *ld, const struct yaml *map, struct pipeli
 		steps_read(&nm, k.steps, p);
 	else
 		BAD(ld, map, "the pipeline has no 'steps'");
+	read_resources(ld, map, &k.resources, p);
 	if (k.model || !k.on_success || p->steps_n)
 		read_success(&nm, k.on_success, p);
 }

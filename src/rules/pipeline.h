@@ -30,6 +30,10 @@ struct param {
 	const struct prog *pattern;	/* `matches` over the value (vars[0]), or NULL */
 	bool		 in_model;	/* the model's name depends on it */
 };
+struct resources {		/* 0: not said */
+	double		 cpu, gpu;
+	int64_t		 memory;	/* bytes */
+};
 enum step_kind { STEP_COMMAND = 1, STEP_EXECUTOR, STEP_GATE };
 enum on_failure { FAILURE_STOP = 1, FAILURE_CONTINUE };
 struct step_spec {
@@ -47,6 +51,7 @@ struct step_spec {
 	int64_t		 backoff_ms, backoff_max_ms;	/* doubling */
 	int64_t		 timeout_ms;	/* 0: none */
 	enum on_failure	 on_failure;
+	struct resources resources;
 };
 enum on_limit { LIMIT_QUEUE = 1, LIMIT_SKIP, LIMIT_REPLACE };
 struct pipeline {
@@ -67,6 +72,7 @@ struct pipeline {
 	int64_t		 timeout_ms;	/* 0: none */
 	int64_t		 pending_ms;	/* deadline of a pending run; 0: none */
 	int64_t		 priority;
+	struct resources resources;	/* of a run: its own, or the most of its steps */
 	struct tmpl	 env;
 	struct step_spec *steps;	/* topologically sorted, file order where free */
 	uint32_t	 steps_n;

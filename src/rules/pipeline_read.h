@@ -17,6 +17,9 @@ const struct yaml *steps_merge(struct load *, const struct yaml *steps,
     const struct yaml *defaults);
 /* Fills in p->steps; `nm` has params set. */
 void steps_read(struct names *nm, const struct yaml *steps, struct pipeline *p);
+struct resource_keys;
+void resources_check(struct load *, const struct yaml *map,
+    const struct resource_keys *);
 void params_read(struct load *, const struct yaml *params, struct pipeline *p);
 void env_read(struct names *nm, const struct yaml *env, struct tmpl *ret);
 /* A value for a parameter: right type (converted where nothing is lost), in bounds. */

@@ -344,6 +344,7 @@ void rule_read(struct build *b, struct rule_file *file, const struct yaml *map,
 	    r->on_suppressed == SUPPRESSED_DEFER);
 	rule_signals(&rd);
 	rule_run(&rd);
+	rule_budget(&rd);
 	rule_selectors(&rd);
 	rule_signal_values(&rd);
 	rule_schedule(&rd);

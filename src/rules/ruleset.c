@@ -16,6 +16,7 @@
 
 struct ruleset_index {
 	GHashTable	*rules, *uids, *pipelines;	/* struct str -> the thing */
+	GHashTable	*budgets;	/* struct str of a pipeline -> its budget */
 };
 
 /* ---- files ---- */
@@ -143,8 +144,10 @@ static void add_pipeline(struct build *b, const struct rule_file *f,
 		g_hash_table_insert(b->by_name, (gpointer)(uintptr_t)key,
 		    GUINT_TO_POINTER(b->pipelines_n));
 	e->shared = f->text->shared;
-	e->pipeline = pipeline_load(&b->ld, with_defaults(b, f, map), e->name,
-	    f->text->dir);
+	e->file = f;
+	map = with_defaults(b, f, map);
+	e->budget_at = load_get(map, "budget");
+	e->pipeline = pipeline_load(&b->ld, map, e->name, f->text->dir);
 }
 
 static void read_pipelines(struct build *b)
@@ -166,6 +169,16 @@ static void read_pipelines(struct build *b)
 			b->rs->pipelines[b->rs->pipelines_n++] = b->pipelines[i].pipeline;
 }
 
+/* Budgets are the rule set's, not the pipeline's: an edit of one is for all runs. */
+static void pipeline_budgets(struct build *b)
+{
+	for (uint32_t i = 0; i < b->pipelines_n; i++) {
+		struct pipeline_entry *e = &b->pipelines[i];
+
+		e->budget = budget_find(b, e->file, e->budget_at);
+	}
+}
+
 /* By name there is the newest one: an older generation's is for its own bundle. */
 static void index_pipelines(struct build *b)
 {
@@ -174,8 +187,12 @@ static void index_pipelines(struct build *b)
 	for (uint32_t i = 0; i < b->pipelines_n; i++) {
 		struct pipeline_entry *e = &b->pipelines[i];
 
-		if (!e->shared || !g_hash_table_lookup(table, &e->pipeline->name))
-			g_hash_table_insert(table, &e->pipeline->name, e->pipeline);
+		if (e->shared && g_hash_table_lookup(table, &e->pipeline->name))
+			continue;
+		g_hash_table_insert(table, &e->pipeline->name, e->pipeline);
+		if (e->budget)
+			g_hash_table_insert(b->rs->index->budgets, &e->pipeline->name,
+			    (gpointer)(uintptr_t)e->budget);
 	}
 }
 
@@ -303,6 +320,7 @@ static struct ruleset *ruleset_new(void)
 	rs->index->rules = g_hash_table_new(load_str_hash, load_str_equal);
 	rs->index->uids = g_hash_table_new(load_str_hash, load_str_equal);
 	rs->index->pipelines = g_hash_table_new(load_str_hash, load_str_equal);
+	rs->index->budgets = g_hash_table_new(load_str_hash, load_str_equal);
 	return rs;
 }
 
@@ -323,6 +341,8 @@ struct ruleset *ruleset_build(const struct rule_text *texts, uint32_t n,
 	    .by_name = g_hash_table_new(g_str_hash, g_str_equal),
 	    .calendars = g_hash_table_new(g_str_hash, g_str_equal),
 	    .calendar_names = g_ptr_array_new(),
+	    .budgets = g_hash_table_new(g_str_hash, g_str_equal),
+	    .budget_names = g_ptr_array_new(),
 	};
 
 	b.files = ARENA_ARRAY(b.ld.tree, struct rule_file, n);
@@ -332,6 +352,8 @@ struct ruleset *ruleset_build(const struct rule_text *texts, uint32_t n,
 		scope_defaults(&b, &b.files[i]);
 	read_pipelines(&b);
 	calendars_read(&b);
+	budgets_read(&b);
+	pipeline_budgets(&b);
 	read_rules(&b);
 	share_aggregates(rs);
 	build_formats(&b);
@@ -339,6 +361,8 @@ struct ruleset *ruleset_build(const struct rule_text *texts, uint32_t n,
 	g_hash_table_unref(b.by_name);
 	g_hash_table_unref(b.calendars);
 	g_ptr_array_unref(b.calendar_names);
+	g_hash_table_unref(b.budgets);
+	g_ptr_array_unref(b.budget_names);
 	g_hash_table_unref(b.ld.progs);
 	diags_sort(diags);
 	if (diags_errors(diags) > before) {
@@ -381,6 +405,7 @@ void ruleset_unref(struct ruleset *rs)
 	g_hash_table_unref(rs->index->rules);
 	g_hash_table_unref(rs->index->uids);
 	g_hash_table_unref(rs->index->pipelines);
+	g_hash_table_unref(rs->index->budgets);
 	zones_free(rs->zones);
 	arena_free(rs->arena);
 }
@@ -395,6 +420,11 @@ const struct rule *ruleset_rule(const struct ruleset *rs, struct str name_or_uid
 struct pipeline *ruleset_pipeline(const struct ruleset *rs, struct str name)
 {
 	return g_hash_table_lookup(rs->index->pipelines, &name);
+}
+
+const struct budget *ruleset_budget(const struct ruleset *rs, struct str pipeline)
+{
+	return g_hash_table_lookup(rs->index->budgets, &pipeline);
 }
 
 uint32_t ruleset_dispatch(const struct ruleset *rs, const struct event *e,

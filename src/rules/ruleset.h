@@ -9,6 +9,7 @@
 #include "base/diag.h"
 #include "event/event.h"
 #include "expr/expr.h"
+#include "rules/budget.h"
 #include "rules/calendar.h"
 #include "rules/catalog.h"
 #include "rules/pipeline.h"
@@ -85,6 +86,7 @@ struct rule {
 	uint32_t	 breaker_after;	/* runs in a row; 0: no breaker */
 	int64_t		 breaker_wait_ms;
 	struct calendar_use calendar;	/* n 0: at any time */
+	const struct budget *budgets[2];	/* its own, its pipeline's; NULL: none */
 	enum policy	 on_nodata, on_error;
 	enum on_suppressed on_suppressed;
 	uint32_t	 max_keys;
@@ -113,6 +115,8 @@ struct ruleset {
 	uint32_t	 rules_n;
 	struct pipeline	**pipelines;
 	uint32_t	 pipelines_n;
+	const struct budget **budgets;
+	uint32_t	 budgets_n;
 	struct plan	 plan;
 	struct dispatch	*dispatch;
 	struct ruleset_index *index;	/* names to rules and pipelines */
@@ -143,6 +147,8 @@ struct ruleset *ruleset_ref(struct ruleset *);
 void ruleset_unref(struct ruleset *);
 const struct rule *ruleset_rule(const struct ruleset *, struct str name_or_uid);
 struct pipeline *ruleset_pipeline(const struct ruleset *, struct str name);
+/* The budget that runs of a pipeline are charged to; NULL: none. */
+const struct budget *ruleset_budget(const struct ruleset *, struct str pipeline);
 /* Rules whose selector can match this event (type, source, subject and the equality
  * conjuncts of `where` are looked up; `where` itself is not evaluated), in rule then
  * selector order; of a ladder the first rule alone.  Returns how many were written to

@@ -88,6 +88,7 @@ static void read_keys(struct steps *s, const struct yaml *steps)
 		}
 		options_read(step_options, s->maps[i], &s->keys[i], s->ld->tree,
 		    s->ld->diags);
+		resources_check(s->ld, s->maps[i], &s->keys[i].resources);
 		read_name(s, i);
 	}
 	s->n = steps->n;
@@ -317,6 +318,8 @@ static void read_step(struct names *nm, const struct yaml *map, const struct ste
 {
 	st->name = load_keep(nm->ld, k->name);
 	st->attempts = (uint32_t)k->retry.attempts;
+	st->resources = (struct resources){ k->resources.cpu, k->resources.gpu,
+		k->resources.memory };
 	st->backoff_ms = k->retry.backoff_ms;
 	st->backoff_max_ms = MAX(k->retry.max_ms, k->retry.backoff_ms);
 	st->timeout_ms = k->timeout_ms;

@@ -100,6 +100,15 @@ static const struct column silences[] = {
 	{ "REASON", "reason", false, COL_TEXT },
 	{ "CREATED", "created", true, COL_TIME }, { NULL, NULL, false, COL_TEXT },
 };
+static const struct column budgets[] = {
+	{ "BUDGET", "budget", false, COL_TEXT },
+	{ "ACCOUNT", "account", false, COL_TEXT },
+	{ "USED", "used", false, COL_TEXT }, { "LIMIT", "limit", false, COL_TEXT },
+	{ "RESOURCE", "resource", false, COL_TEXT }, { "PER", "per", false, COL_TEXT },
+	{ "UNTIL", "to", false, COL_TIME }, { "OWNER", "owner", true, COL_TEXT },
+	{ "DESCRIPTION", "description", true, COL_TEXT },
+	{ NULL, NULL, false, COL_TEXT },
+};
 static const struct column audit[] = {
 	{ "TIME", "time", false, COL_TIME }, { "ACTOR", "actor", false, COL_TEXT },
 	{ "VERB", "verb", false, COL_TEXT }, { "TARGET", "target", false, COL_TEXT },
@@ -111,6 +120,7 @@ static const struct { const char *name, *one; const struct column *columns; } ki
 	{ "models", "model", models }, { "pipelines", "pipeline", pipelines },
 	{ "dues", "due", dues }, { "quarantine", "quarantine", quarantine },
 	{ "audit", "audit", audit }, { "silences", "silence", silences },
+	{ "budgets", "budget", budgets },
 };
 
 static void parameter(GString *s, const char *name, const char *value)
@@ -152,7 +162,7 @@ static int run(struct ctl *c, int argc, char **argv)
 		return usage_error("get",
 				   "'%s' is not one of runs, decisions, rules, sources,"
 				   " models, pipelines, dues, quarantine, audit,"
-				   " silences",
+				   " silences, budgets",
 				   argv[0]);
 	if (limit)
 		g_snprintf(n, sizeof(n), "%d", limit);
@@ -171,7 +181,7 @@ const struct verb verb_get = {
 	.args = "runs|decisions|rules|sources|...",
 	.summary = "list what there is",
 	.help = "Kinds: runs decisions rules sources models pipelines dues "
-	    "quarantine audit silences.",
+	    "quarantine audit silences budgets.",
 	.rows = rows,
 	.run = run,
 };

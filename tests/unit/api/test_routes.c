@@ -53,6 +53,7 @@ static const struct { const char *method, *path; enum role need; } contract[] = 
 	{ "GET", "/api/v1/quarantine", ROLE_VIEWER },
 	{ "GET", "/api/v1/audit", ROLE_VIEWER },
 	{ "POST", "/api/v1/pause", ROLE_OPERATOR },
+	{ "GET", "/api/v1/budgets", ROLE_VIEWER },
 	{ "GET", "/api/v1/silences", ROLE_VIEWER },
 	{ "POST", "/api/v1/silences", ROLE_OPERATOR },
 	{ "POST", "/api/v1/silences/{id}/end", ROLE_OPERATOR },
