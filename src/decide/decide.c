@@ -38,6 +38,7 @@ struct decide *decide_new(struct cells *cells)
 	d->cells = cells;
 	d->facts = facts_new(cells);
 	d->sources = g_array_new(FALSE, FALSE, sizeof(uint32_t));
+	d->cleared = g_array_new(FALSE, FALSE, sizeof(struct cleared));
 	d->triggers = g_array_new(FALSE, FALSE, sizeof(struct trigger));
 	d->bytes = g_byte_array_new();
 	d->text = g_string_new(NULL);
@@ -67,6 +68,7 @@ void decide_free(struct decide *d)
 	facts_free(d->facts);
 	g_ptr_array_free(d->climbing, TRUE);
 	g_array_free(d->sources, TRUE);
+	g_array_free(d->cleared, TRUE);
 	g_array_free(d->triggers, TRUE);
 	g_byte_array_free(d->bytes, TRUE);
 	g_string_free(d->text, TRUE);
@@ -191,6 +193,7 @@ void decide_begin(struct decide *d, const struct input *in, uint64_t seq, struct
 	d->climb.of = NULL;
 	d->working = false;
 	g_array_set_size(d->triggers, 0);
+	g_array_set_size(d->cleared, 0);
 	d->triggers_i = 0;
 	if (!d->meta)
 		d->meta = cells_add(d->cells, CELL_META, sizeof(struct meta_cell));
@@ -312,6 +315,15 @@ bool decide_next(struct decide *d, struct emission *em)
 			return true;
 		d->working = false;
 	}
+}
+
+bool decide_next_cleared(struct decide *d, struct cleared *ret)
+{
+	if (!d->cleared->len)
+		return false;
+	*ret = g_array_index(d->cleared, struct cleared, 0);
+	g_array_remove_index(d->cleared, 0);
+	return true;
 }
 
 /* ---- deadlines ---- */

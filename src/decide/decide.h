@@ -105,6 +105,14 @@ void decide_begin(struct decide *, const struct input *, uint64_t seq, struct ar
     struct decided *);
 bool decide_next(struct decide *, struct emission *);
 void decide_settle(struct decide *, const struct emission *, const struct verdict *);
+/* Episodes that ended since it was asked last, of rules with on_clear: abort; false: no
+ * more.  Also between two emissions. */
+struct cleared {
+	uint32_t	 rule_id;
+	struct str	 key;		/* in the turn's arena */
+	uint64_t	 episode;
+};
+bool decide_next_cleared(struct decide *, struct cleared *);
 /* Asks for an emission of a rule by hand (trigger): queued for the decide_next() of
  * this input.  force: no suppressor is asked. */
 bool decide_trigger(struct decide *, struct str rule, struct str key, struct value params,

@@ -356,6 +356,7 @@ struct decide {
 		uint32_t	*awake;	/* members to be evaluated, ascending */
 		uint32_t	 awake_n, i;
 	} climb;
+	GArray		*cleared;	/* struct cleared: not told to flow yet */
 	GArray		*triggers;	/* struct trigger */
 	uint32_t	 triggers_i;
 	struct job	 job;
@@ -423,6 +424,8 @@ void signal_ctx(struct decide *, struct ctx *, struct rule_state *, struct keyed
 bool signal_evaluate(struct decide *, struct rule_state *, struct keyed *, int64_t clock,
     struct emission *);
 void signal_settled(struct decide *, struct rule_state *, struct keyed *);
+/* The key's episode is over: its runs may have to end (on_clear). */
+void signal_cleared(struct decide *, struct rule_state *, struct keyed *);
 void key_arm(struct decide *, struct rule_state *, struct keyed *);
 /* Asked again by a tick deadline that is due now (tell.c). */
 void key_wake(struct decide *, struct rule_state *, struct keyed *);

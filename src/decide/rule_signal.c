@@ -141,6 +141,15 @@ static enum machine_input input_of(struct ctx *c, bool latched, enum result *ret
 	return (res == RESULT_TRUE) != recover ? MACHINE_TRUE : MACHINE_FALSE;
 }
 
+void signal_cleared(struct decide *d, struct rule_state *rs, struct keyed *k)
+{
+	struct cleared c = { .rule_id = rs->id, .key = arena_str(d->arena, k->key),
+		.episode = key_get(d, k)->m.episode };
+
+	if (rs->rule->on_clear == CLEAR_ABORT)
+		g_array_append_val(d->cleared, c);
+}
+
 static void store_machine(struct decide *d, struct keyed *k, const struct machine *m,
     enum result res)
 {
@@ -152,8 +161,11 @@ static void store_machine(struct decide *d, struct keyed *k, const struct machin
 	w = key_touch(d, k);
 	if (m->state != w->m.state)
 		w->since_ms = d->now_wall;
-	if (m->state == MACHINE_INACTIVE)
+	if (m->state == MACHINE_INACTIVE) {
 		w->blocked = w->slot = 0;
+		if (machine_latched(&w->m))
+			signal_cleared(d, k->rs, k);
+	}
 	w->m = *m;
 	w->result = (uint8_t)res;
 }

@@ -251,6 +251,27 @@ static bool trigger(struct world *w, const struct command *cmd)
 	return false;
 }
 
+/* on_clear: abort.  A run that has begun ends as after any other abort. */
+static void abort_cleared(struct world *w)
+{
+	struct cleared c;
+
+	while (decide_next_cleared(w->decide, &c)) {
+		for (uint32_t i = 0; i < w->runs->len; i++) {
+			struct run *r = w->runs->pdata[i];
+
+			if (r->b.rule_id != c.rule_id || r->b.episode != c.episode ||
+			    !str_is(r->b.key, c.key) || run_is_terminal(r->c->state) ||
+			    r->c->ending)
+				continue;
+			run_touch(w, r)->abort_requested = 1;
+			run_stop(w, r, END_ABORT,
+			    "the episode that it was for has ended (on_clear: abort)");
+			run_advance(w, r);
+		}
+	}
+}
+
 /* decisions[first..] are of this input. */
 static void decide_all(struct world *w, const struct input *in, uint32_t first)
 {
@@ -267,12 +288,14 @@ static void decide_all(struct world *w, const struct input *in, uint32_t first)
 
 		decision_events(w, from, depth);
 		from = d->decisions_n;
+		abort_cleared(w);
 		v = admit_emission(w, &em);
 		decide_settle(w->decide, &em, &v);
 		decision_events(w, from, em.depth);
 		from = d->decisions_n;
 	}
 	decision_events(w, from, depth);
+	abort_cleared(w);
 	if (asked)
 		command_trigger(w, in->command, first);
 }

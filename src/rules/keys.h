@@ -23,6 +23,7 @@ struct rule_keys {
 	int64_t		 for_ms, keep_ms, refire_ms, cooldown_ms, every_ms, within_ms;
 	int64_t		 mode, on_nodata, on_error;
 	int64_t		 on_suppressed;	/* 0: unset */
+	int64_t		 on_clear;
 	int64_t		 max_keys, key_ttl_ms;
 };
 struct dedupe_keys {

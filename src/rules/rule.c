@@ -22,7 +22,7 @@ static const struct {
 	{"coalesce", EVENT | SCHEDULE}, {"sequence", EVENT}, {"at_least", EVENT},
 	{"within", EVENT},
 	{"signals", SIGNAL}, {"for", SIGNAL}, {"keep_firing_for", SIGNAL},
-	{"recover", SIGNAL}, {"refire", SIGNAL}, {"every", SIGNAL},
+	{"recover", SIGNAL}, {"on_clear", SIGNAL}, {"refire", SIGNAL}, {"every", SIGNAL},
 };
 static const char *const kind_names[] = {
 	[RULE_EVENT] = "an event rule", [RULE_SIGNAL] = "a signal rule",
@@ -254,6 +254,7 @@ static void read_plain(struct reading *rd)
 	r->refire_ms = k->refire_ms;
 	r->cooldown_ms = k->cooldown_ms;
 	r->every_ms = k->every_ms;
+	r->on_clear = (enum on_clear)k->on_clear;
 	r->max_keys = (uint32_t)k->max_keys;
 	r->key_ttl_ms = k->key_ttl_ms;
 	r->on_suppressed = r->kind == RULE_SIGNAL ? SUPPRESSED_DEFER : SUPPRESSED_DROP;

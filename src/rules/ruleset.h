@@ -30,6 +30,7 @@ enum rule_mode { MODE_ACTIVE = 1, MODE_OBSERVE, MODE_DISABLED };
 enum policy { POLICY_KEEP = 1, POLICY_FALSE, POLICY_TRUE };
 /* Several events make one match; of an event rule with named selectors. */
 enum join { JOIN_NONE = 0, JOIN_SEQUENCE, JOIN_AT_LEAST };
+enum on_clear { CLEAR_KEEP = 1, CLEAR_ABORT };
 enum on_suppressed { SUPPRESSED_DROP = 1, SUPPRESSED_DEFER };
 struct selector {
 	struct str	 name;		/* "" for the only one */
@@ -89,6 +90,7 @@ struct rule {
 	const struct budget *budgets[2];	/* its own, its pipeline's; NULL: none */
 	enum policy	 on_nodata, on_error;
 	enum on_suppressed on_suppressed;
+	enum on_clear	 on_clear;
 	uint32_t	 max_keys;
 	int64_t		 key_ttl_ms;
 	bool		 reads_facts;	/* any of its expressions: last_run, last_success,
