@@ -299,8 +299,9 @@ static void settle_wait(struct decide *d, const struct emission *em, struct ctx 
     const struct verdict *v)
 {
 	struct check *k = &d->pending.check;
-	bool held = v->by && !v->error.p && defers(c, v->by);
+	bool held = v->by && !v->error.p && (defers(c, v->by) || v->defer);
 
+	k->end = v->end_ms ? v->end_ms : INT64_MAX;
 	if (!held)
 		due_rows(c, outcome_name(outcome_of(em, v)), true);
 	if (v->by && !v->error.p)

@@ -23,7 +23,9 @@
 bool rule_waits(const struct rule *r)
 {
 	return r->kind != RULE_SIGNAL &&
-	    (r->coalesce || r->on_suppressed == SUPPRESSED_DEFER);
+	    (r->coalesce || r->on_suppressed == SUPPRESSED_DEFER ||
+	    (r->budgets[0] && r->budgets[0]->defers) ||
+	    (r->budgets[1] && r->budgets[1]->defers));
 }
 
 static const struct wait_cell *get(const struct decide *d, const struct keyed *k)

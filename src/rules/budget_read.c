@@ -172,11 +172,4 @@ void rule_budget(struct reading *rd)
 			of_pipeline = rd->b->pipelines[i].budget;
 	r->budgets[0] = budget_find(rd->b, rd->file, rd->k.budget);
 	r->budgets[1] = of_pipeline != r->budgets[0] ? of_pipeline : NULL;
-	for (int i = 0; i < 2; i++)
-		if (r->budgets[i] && r->budgets[i]->defers && r->kind != RULE_SIGNAL)
-			BAD(rd->ld, rd->k.budget ? rd->k.budget : rd->map,
-			    "budget '%.*s' has 'on_over: defer', which is not available"
-			    " in this version for %s",
-			    STR_ARG(r->budgets[i]->name), r->kind == RULE_EVENT ?
-			    "an event rule" : "a schedule rule");
 }

@@ -219,7 +219,7 @@ const struct option budget_options[] = {
 	WORD(budget_keys, "scope", scope, "all", "all|owner|model|key",
 	    "one account for all, or one for each owner, model or key"),
 	WORD(budget_keys, "on_over", on_over, NULL, "defer|approve",
-	    "defer: a firing over the limit waits for the period's end (signal rules);"
+	    "defer: a firing over the limit waits for the period's end;"
 	    " default what the rule's on_suppressed says"),
 	END
 };

@@ -302,6 +302,24 @@ static void what_is_owed_goes_when_the_period_ends(void **state)
 	}
 }
 
+/* on_over: defer of a rule that drops otherwise: its events wait, and go as one. */
+static void events_over_the_limit_wait_for_the_period(void **state)
+{
+	struct fix *f = fix_new(BUDGET("resource: runs, limit: 1, per: day,"
+	    " on_over: defer") "rules: [{name: r, on: x, run: train}]\n"
+	    PIPELINE("    budget: b\n"));
+
+	(void)state;
+	assert_true(fix_run(f, "train", "", "")->ok);
+	expect_event(f, "a", "budget: b 1/1 runs per day");
+	event(f, "b");
+	fix_restart(f);
+	assert_int_equal(walk(f, DAY - 1), 0);
+	assert_int_equal(walk(f, 1), 1);
+	assert_int_equal(walk(f, 3 * DAY), 0);
+	fix_free(f);
+}
+
 static void what_is_owed_goes_when_something_is_given_back(void **state)
 {
 	struct fix *f = fix_new(BUDGET("resource: wall_hours, limit: 3, per: month")
@@ -343,6 +361,7 @@ int main(void)
 		cmocka_unit_test(a_person_is_charged_and_never_stopped),
 		cmocka_unit_test(accounts_by_key_model_and_owner),
 		cmocka_unit_test(what_is_owed_goes_when_the_period_ends),
+		cmocka_unit_test(events_over_the_limit_wait_for_the_period),
 		cmocka_unit_test(what_is_owed_goes_when_something_is_given_back),
 		cmocka_unit_test(observe_asks_and_reserves_nothing),
 	};
