@@ -124,6 +124,16 @@ static void print_window(const struct signal_spec *s, GString *out)
 	case WINDOW_SINCE:
 		g_string_append(out, "since last_success");
 		break;
+	case WINDOW_HOPPING:
+		g_string_append(out, "over ");
+		span_print(s->over_ms, out);
+		g_string_append(out, " every ");
+		span_print(s->every_ms, out);
+		break;
+	case WINDOW_SESSION:
+		g_string_append(out, "session ");
+		span_print(s->over_ms, out);
+		break;
 	}
 }
 

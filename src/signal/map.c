@@ -1,7 +1,7 @@
 /* Signals with `by`: a map from sub-keys to states.
  *
- *	root:   struct map | id of a sub cell | id | ...  by sub-key
- *	sub:    struct sub | the sub-key's bytes
+ *	state:     struct map | id | id | ...	roots of the sub-keys' states, by sub-key
+ *	sub-key:   struct sub | its bytes, up to a multiple of 8 | state
  *
  * Invariants
  *   (1) Ids are sorted by the bytes of their sub-key, so iteration has one order
@@ -9,21 +9,20 @@
  *   (2) A full map refuses new sub-keys only; every sub-key that was refused is
  *       counted, once per sample that it lost.
  */
-#include <string.h>
-
 #include "base/json.h"
 #include "signal/window.h"
 
 #define MAX_BY 1000u
 
 struct map {
+	struct window_head head;
 	uint32_t	 n, spare;
 	uint64_t	 refused;
 };
-struct sub {
-	uint32_t	 state, len;	/* root of its state; bytes of the sub-key */
+struct sub {			/* before the state in its cell */
+	uint16_t	 before, len;
 };
-_Static_assert(sizeof(struct map) + SIGNAL_BY_MAX * sizeof(uint32_t) <= CELL_MAX,
+_Static_assert(sizeof(struct map) + SIGNAL_BY_MAX * sizeof(uint32_t) + 64 <= CELL_MAX,
     "a full map is one cell");
 
 static uint32_t *ids(const struct map *m)
@@ -31,13 +30,15 @@ static uint32_t *ids(const struct map *m)
 	return (uint32_t *)(uintptr_t)(m + 1);
 }
 
-uint32_t map_new(struct cells *cells)
+uint32_t map_bytes(void)
 {
-	return cells_add(cells, CELL_MAP, sizeof(struct map));
+	return sizeof(struct map);
 }
 
-static struct str key_of(const struct sub *s)
+static struct str key_of(const struct cells *cells, uint32_t state)
 {
+	const struct sub *s = cells_get(cells, state);
+
 	return (struct str){(const char *)(s + 1), s->len};
 }
 
@@ -58,7 +59,7 @@ static uint32_t place(const struct cells *cells, const struct map *m, struct str
 	*found = false;
 	while (lo < hi) {
 		uint32_t mid = lo + (hi - lo) / 2;
-		int c = compare(key_of(cells_get(cells, ids(m)[mid])), key);
+		int c = compare(key_of(cells, ids(m)[mid]), key);
 
 		if (c == 0) {
 			*found = true;
@@ -75,20 +76,20 @@ static uint32_t place(const struct cells *cells, const struct map *m, struct str
 static uint32_t make(const struct signal_spec *spec, struct cells *cells, uint32_t root,
     struct str key, uint32_t i)
 {
-	uint32_t state = state_new(spec, cells), id, n;
-	struct map *m;
+	uint32_t before = (uint32_t)(sizeof(struct sub) + key.len + 7) & ~7u, state, n;
 	struct sub *s;
+	struct map *m;
 
-	id = cells_add(cells, CELL_SUB, (uint32_t)sizeof(*s) + key.len);
-	s = cells_touch(cells, id);
-	s->state = state;
-	s->len = key.len;
+	state = cells_add(cells, CELL_STATE, before);
+	s = cells_touch(cells, state);
+	s->len = (uint16_t)key.len;
 	if (key.len)
 		memcpy(s + 1, key.p, key.len);
-	n = ((const struct map *)cells_get(cells, root))->n + 1;
-	m = cells_resize(cells, root, (uint32_t)(sizeof(*m) + n * sizeof(uint32_t)));
+	state_begin(spec, cells, state, before);
+	n = ((const struct map *)state_get(cells, root))->n + 1;
+	m = state_resize(cells, root, (uint32_t)(sizeof(*m) + n * sizeof(uint32_t)));
 	memmove(ids(m) + i + 1, ids(m) + i, (m->n - i) * sizeof(uint32_t));
-	ids(m)[i] = id;
+	ids(m)[i] = state;
 	m->n++;
 	return state;
 }
@@ -96,17 +97,17 @@ static uint32_t make(const struct signal_spec *spec, struct cells *cells, uint32
 uint32_t signal_sub(const struct signal_spec *spec, struct cells *cells, uint32_t root,
     struct str sub, bool may_make)
 {
-	const struct map *m = cells_get(cells, root);
+	const struct map *m = state_get(cells, root);
 	bool found;
 	uint32_t i = place(cells, m, sub, &found);
 
 	if (found)
-		return ((const struct sub *)cells_get(cells, ids(m)[i]))->state;
+		return ids(m)[i];
 	if (!may_make)
 		return 0;
 	if (m->n >= (spec->max_by ? spec->max_by : MAX_BY) || m->n >= SIGNAL_BY_MAX ||
 	    sub.len > SIGNAL_SUB_BYTES) {
-		((struct map *)cells_touch(cells, root))->refused++;
+		((struct map *)state_touch(cells, root))->refused++;
 		return 0;
 	}
 	return make(spec, cells, root, sub, i);
@@ -116,15 +117,15 @@ bool signal_sub_next(const struct signal_spec *spec, const struct cells *cells,
     uint32_t root, int64_t clock_ms, uint32_t *it, struct str *ret_sub,
     uint32_t *ret_state)
 {
-	const struct map *m = cells_get(cells, root);
+	const struct map *m = state_get(cells, root);
 
 	while (*it < m->n) {
-		const struct sub *s = cells_get(cells, ids(m)[(*it)++]);
+		uint32_t state = ids(m)[(*it)++];
 
-		if (!signal_has_data(spec, cells, s->state, clock_ms))
+		if (!signal_has_data(spec, cells, state, clock_ms))
 			continue;
-		*ret_sub = key_of(s);
-		*ret_state = s->state;
+		*ret_sub = key_of(cells, state);
+		*ret_state = state;
 		return true;
 	}
 	return false;
@@ -132,33 +133,27 @@ bool signal_sub_next(const struct signal_spec *spec, const struct cells *cells,
 
 uint32_t signal_subs(const struct cells *cells, uint32_t root)
 {
-	return ((const struct map *)cells_get(cells, root))->n;
+	return ((const struct map *)state_get(cells, root))->n;
 }
 
 uint64_t signal_refused(const struct cells *cells, uint32_t root)
 {
-	return ((const struct map *)cells_get(cells, root))->refused;
+	return ((const struct map *)state_get(cells, root))->refused;
 }
 
 uint32_t map_state(const struct cells *cells, uint32_t root, uint32_t i)
 {
-	const struct map *m = cells_get(cells, root);
+	const struct map *m = state_get(cells, root);
 
-	if (i >= m->n)
-		return 0;
-	return ((const struct sub *)cells_get(cells, ids(m)[i]))->state;
+	return i < m->n ? ids(m)[i] : 0;
 }
 
 void map_free(struct cells *cells, uint32_t root)
 {
-	const struct map *m = cells_get(cells, root);
+	const struct map *m = state_get(cells, root);
 
-	for (uint32_t i = 0; i < m->n; i++) {
-		uint32_t id = ids(m)[i];
-
-		signal_free(cells, ((const struct sub *)cells_get(cells, id))->state);
-		cells_drop(cells, id);
-	}
+	for (uint32_t i = 0; i < m->n; i++)
+		signal_free(cells, ids(m)[i]);
 }
 
 void map_summary(const struct signal_spec *spec, const struct cells *cells,

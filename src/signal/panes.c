@@ -1,12 +1,13 @@
-/* Windows that keep sums, not samples: sliding in panes, and tumbling.
+/* Windows that keep sums, not samples: sliding in panes, tumbling and hopping.
  *
- * Both are rows sorted by number: row k covers [k*P + offset, (k+1)*P + offset).
- * A sliding window W has P = W/60 and reads the rows that end after t - W; a
- * tumbling one has P = W and reads the newest row that has ended, which is held
- * until the next one ends.  A row exists only where a sample fell: a stretch without
- * samples closes nothing.
+ * All are rows sorted by the number of their pane (align.c).  A sliding window W reads
+ * the rows that end after t - W.  A tumbling or hopping window reads the rows of the
+ * newest window that has ended; it is held until the next one ends, also where that one
+ * is empty: a burst does not live on in the silence after it.  A row exists only where a
+ * sample fell.
  *
- *	cell:  struct panes | row | row | ...	row:  number, count, columns
+ *	state:  struct panes | value at `greatest`, of sliding windows that read it |
+ *		row | row | ...
  *
  * Invariants
  *   (1) Rows ascend; no row is readable again once it was dropped: what arrives for
@@ -16,169 +17,139 @@
  *   (3) Columns are those that rules read (a key's state stays small).  A column that
  *       a later rule set wants is added to the cell; its old rows hold NaN, which
  *       makes the aggregate unknown until they are gone.
- *
- * To add a column: enum column, columns_of(), row_start(), row_take().
+ *   (4) A window that has ended does not change: a sample that hopping windows yet to
+ *       end can still take goes into a row of its own (`after`), which the ended one
+ *       does not read.  head.clock says for which one the marks hold.
  */
 #include <math.h>
 
 #include "base/time.h"
 #include "signal/window.h"
 
-#define PANES_PER_WINDOW 60
-
-enum column { COL_SUM, COL_MIN, COL_MAX, COL_LAST, COL_LAST_T, COL_N };
+#define HEAD_LAST (1u << COL_N)		/* beside the columns of rows */
+#define HOPPING_MAX 65536		/* bytes: `over` and `every` bound the panes */
 
 struct panes {
 	struct window_head head;
 	int64_t		 base;		/* number of the row whose rel is 0 */
-	uint16_t	 n, cap;
-	uint8_t		 columns;	/* bits of enum column */
-	uint8_t		 spare[3];
-};
-struct row {
-	uint32_t	 rel, n;
-	double		 col[];		/* those in panes.columns, in order */
 };
 
-static uint8_t columns_of(const struct signal_spec *spec)
+static uint16_t columns_for(const struct signal_spec *spec)
 {
-	unsigned c = 0;
+	uint32_t a = spec->aggregates;
 
-	c |= spec->aggregates & (AGG_SUM | AGG_AVG) ? 1u << COL_SUM : 0;
-	c |= spec->aggregates & AGG_MIN ? 1u << COL_MIN : 0;
-	c |= spec->aggregates & AGG_MAX ? 1u << COL_MAX : 0;
-	if (spec->window == WINDOW_TUMBLING && spec->aggregates & AGG_LAST)
-		c |= 1u << COL_LAST | 1u << COL_LAST_T;
-	return (uint8_t)c;
+	if (spec->window != WINDOW_SLIDING)
+		return columns_of(a);
+	/* Sliding: the newest sample is in the newest row, one place is enough. */
+	return (uint16_t)(
+	    (columns_of(a) & ~(unsigned)(COL(COL_LAST) | COL(COL_LAST_T))) |
+	    (a & (AGG_LAST | AGG_DELTA | AGG_RATE) ? HEAD_LAST : 0));
 }
 
-static unsigned bits(unsigned set)
+static uint16_t row_columns(const struct panes *p)
 {
-	unsigned n = 0;
-
-	for (; set; set &= set - 1)
-		n++;
-	return n;
+	return (uint16_t)(p->head.columns & (HEAD_LAST - 1));
 }
 
-static size_t row_bytes(uint8_t columns)
+static size_t head_bytes(uint16_t columns)
 {
-	return sizeof(struct row) + sizeof(double) * bits(columns);
+	return sizeof(struct panes) + (columns & HEAD_LAST ? sizeof(double) : 0);
+}
+
+static double *head_last(const struct panes *p)
+{
+	return p->head.columns & HEAD_LAST ? (double *)(uintptr_t)(p + 1) : NULL;
+}
+
+static size_t bytes_for(uint16_t columns, uint32_t rows)
+{
+	return head_bytes(columns) + rows * row_bytes(columns & (HEAD_LAST - 1));
 }
 
 static struct row *row_at(const struct panes *p, uint32_t i)
 {
-	return (
-	    struct row *)(void *)((char *)(uintptr_t)(p + 1) + i * row_bytes(p->columns));
+	return (struct row *)(void *)((char *)(uintptr_t)p +
+	    bytes_for(p->head.columns, i));
 }
 
-static double *column(const struct panes *p, struct row *r, enum column c)
+static int64_t number_at(const struct panes *p, uint32_t i)
 {
-	unsigned bit = 1u << c;
-
-	if (!(p->columns & bit))
-		return NULL;
-	return &r->col[bits(p->columns & (bit - 1))];
-}
-
-static int64_t width(const struct signal_spec *spec)
-{
-	int64_t w = spec->over_ms;
-
-	if (spec->window == WINDOW_TUMBLING)
-		return w;
-	return w < PANES_PER_WINDOW ? 1 : w / PANES_PER_WINDOW;
-}
-
-static int64_t number_of(const struct signal_spec *spec, int64_t t)
-{
-	int64_t offset = spec->window == WINDOW_TUMBLING ? spec->offset_ms : 0;
-
-	return floor_div(t - offset, width(spec));
-}
-
-static int64_t start_of(const struct signal_spec *spec, int64_t number)
-{
-	int64_t offset = spec->window == WINDOW_TUMBLING ? spec->offset_ms : 0;
-
-	return number * width(spec) + offset;
+	return p->base + row_at(p, i)->rel;
 }
 
 static int64_t end_of(const struct signal_spec *spec, const struct panes *p, uint32_t i)
 {
-	return start_of(spec, p->base + row_at(p, i)->rel + 1);
+	return align_start(spec, number_at(p, i) + 1);
+}
+
+static bool slides(const struct signal_spec *spec)
+{
+	return spec->window == WINDOW_SLIDING;
 }
 
 /* How many rows from the front are out of reach at the rule's clock. */
 static uint32_t expired(
     const struct signal_spec *spec, const struct panes *p, int64_t clock)
 {
-	int64_t t = later(later(p->head.greatest, p->head.clock), clock);
+	int64_t t = later(p->head.clock, clock), pane, n;
 	uint32_t i = 0;
 
-	if (spec->window == WINDOW_SLIDING) {
-		while (i < p->n && end_of(spec, p, i) <= t - spec->over_ms)
+	if (p->head.n == 0)
+		return 0;
+	if (slides(spec)) {
+		t = later(p->head.greatest, t);
+		while (i < p->head.n && end_of(spec, p, i) <= t - spec->over_ms)
 			i++;
 		return i;
 	}
-	t = later(p->head.clock, clock);
-	while (i + 1 < p->n && end_of(spec, p, i + 1) <= t)
+	if (t == TIME_NONE)
+		return 0;
+	align_window(spec, align_held(spec, t), &pane, &n);
+	while (i < p->head.n && number_at(p, i) < pane)
 		i++;
 	return i;
 }
 
-uint32_t panes_new(const struct signal_spec *spec, struct cells *cells)
+static uint32_t panes_bytes(const struct signal_spec *spec)
 {
-	uint8_t columns = columns_of(spec);
-	uint32_t id = cells_add(cells, CELL_PANES,
-	    (uint32_t)(sizeof(struct panes) + 2 * row_bytes(columns)));
-	struct panes *p = cells_touch(cells, id);
-
-	p->head.greatest = p->head.clock = TIME_NONE;
-	p->cap = 2;
-	p->columns = columns;
-	return id;
+	return (uint32_t)bytes_for(columns_for(spec), 2);
 }
 
 /* Moves every row to the layout with more columns, from the last to the first. */
-static struct panes *widen(struct cells *cells, uint32_t root, uint8_t need)
+static struct panes *widen(struct cells *cells, uint32_t root, uint16_t need)
 {
-	struct panes *p = cells_touch(cells, root), old = *p;
-	double v[COL_N];
+	struct panes *p = state_touch(cells, root);
+	uint16_t old = p->head.columns, wide = old | need;
+	uint32_t rows = p->head.n;
 
-	if (!(need & ~p->columns))
+	if (wide == old)
 		return p;
-	p->columns |= need;
-	p = cells_resize(cells, root,
-	    (uint32_t)(sizeof *p + p->cap * row_bytes(p->columns)));
-	for (uint32_t i = p->n; i-- > 0;) {
-		struct row *from = (struct row *)(void *)((char *)(p + 1) +
-		    i * row_bytes(old.columns)), *to = row_at(p, i);
-		uint32_t rel = from->rel, n = from->n;
+	p = state_resize(cells, root, (uint32_t)bytes_for(wide, MAX(rows, 2)));
+	p->head.columns = wide;
+	for (uint32_t i = rows; i-- > 0;) {
+		struct row *from = (struct row *)(void *)((char *)p + bytes_for(old, i));
 
-		for (enum column c = 0; c < COL_N; c++) {
-			const double *d = column(&old, from, c);
-
-			v[c] = d ? *d : (double)NAN;
-		}
-		to->rel = rel;
-		to->n = n;
-		for (enum column c = 0; c < COL_N; c++)
-			if (column(p, to, c))
-				*column(p, to, c) = v[c];
+		row_widen(from, old & (HEAD_LAST - 1), row_at(p, i), row_columns(p));
 	}
+	memset(row_at(p, rows), 0,
+	    state_bytes(cells, root) - bytes_for(wide, rows));
+	if (head_last(p) && !(old & HEAD_LAST))
+		*head_last(p) = (double)NAN;
 	return p;
 }
 
-static void drop_front(struct panes *p, uint32_t n)
+static void drop_front(struct cells *cells, uint32_t root, uint32_t n)
 {
-	size_t size = row_bytes(p->columns);
+	struct panes *p = state_touch(cells, root);
+	size_t size = row_bytes(row_columns(p));
 
 	if (n == 0)
 		return;
-	memmove(row_at(p, 0), row_at(p, n), (p->n - n) * size);
-	p->n = (uint16_t)(p->n - n);
-	memset(row_at(p, p->n), 0, n * size);
+	for (uint32_t i = 0; i < n; i++)
+		row_drop(cells, row_columns(p), row_at(p, i));
+	memmove(row_at(p, 0), row_at(p, n), (p->head.n - n) * size);
+	p->head.n = (uint16_t)(p->head.n - n);
+	memset(row_at(p, p->head.n), 0, n * size);
 }
 
 /* Numbers are kept relative, in 32 bits: the base follows the first row. */
@@ -186,188 +157,212 @@ static void rebase(struct panes *p, int64_t base)
 {
 	int64_t shift = p->base - base;
 
-	for (uint32_t i = 0; i < p->n; i++)
+	for (uint32_t i = 0; i < p->head.n; i++)
 		row_at(p, i)->rel = (uint32_t)(row_at(p, i)->rel + shift);
 	p->base = base;
 }
 
 /* Room for one more row before row i; NULL when the cell is full. */
-static struct panes *open_row(struct cells *cells, uint32_t root, uint32_t i)
+static struct panes *open_row(const struct signal_spec *spec, struct cells *cells,
+    uint32_t root, uint32_t i)
 {
-	struct panes *p = cells_touch(cells, root);
-	size_t size = row_bytes(p->columns);
+	struct panes *p = state_touch(cells, root);
+	uint32_t n = p->head.n, max = spec->window == WINDOW_HOPPING ? HOPPING_MAX :
+		CELL_MAX;
+	size_t size = row_bytes(row_columns(p));
 
-	if (p->n == p->cap) {
-		uint32_t cap = p->cap < 4 ? p->cap + 1u : p->cap + 4u;
+	if (bytes_for(p->head.columns, n + 1) > state_bytes(cells, root)) {
+		size_t bytes = bytes_for(p->head.columns, n < 8 ? n + 2 : n + n / 4);
 
-		if (sizeof *p + cap * size > CELL_MAX)
+		if (bytes > max)
+			bytes = bytes_for(p->head.columns, n + 1);
+		if (bytes > max)
 			return NULL;
-		p->cap = (uint16_t)cap;
-		p = cells_resize(cells, root, (uint32_t)(sizeof *p + cap * size));
+		p = state_resize(cells, root, (uint32_t)bytes);
 	}
-	memmove(row_at(p, i + 1), row_at(p, i), (p->n - i) * size);
+	memmove(row_at(p, i + 1), row_at(p, i), (n - i) * size);
 	memset(row_at(p, i), 0, size);
-	p->n++;
+	p->head.n++;
 	return p;
 }
 
-static void row_take(struct panes *p, struct row *r, int64_t t, double v)
-{
-	double *sum = column(p, r, COL_SUM), *min = column(p, r, COL_MIN);
-	double *max = column(p, r, COL_MAX), *last = column(p, r, COL_LAST);
-	bool first = r->n == 0;
-
-	r->n += r->n < UINT32_MAX;
-	if (sum)
-		*sum += v;
-	if (min && (first || v < *min))
-		*min = v;
-	if (max && (first || v > *max))
-		*max = v;
-	if (last) {
-		double *at = column(p, r, COL_LAST_T);
-
-		if (first || (double)t >= *at) {	/* ms are exact in a double */
-			*last = v;
-			*at = (double)t;
-		}
-	}
-}
-
 /* The row of `number`, made where it is missing. */
-static struct row *row_for(struct cells *cells, uint32_t root, int64_t number)
+static struct row *row_for(const struct signal_spec *spec, struct cells *cells,
+    uint32_t root, int64_t number, bool after)
 {
-	struct panes *p = cells_touch(cells, root);
+	struct panes *p = state_touch(cells, root);
 	int64_t lo = number, hi = number;
-	uint32_t i = p->n;
+	uint32_t i = p->head.n;
 
 	if (i) {
-		lo = MIN(lo, p->base + row_at(p, 0)->rel);
-		hi = MAX(hi, p->base + row_at(p, i - 1)->rel);
+		lo = MIN(lo, number_at(p, 0));
+		hi = MAX(hi, number_at(p, i - 1));
 	}
 	if (hi - lo > UINT32_MAX)
 		return NULL;
 	if (i == 0 || number < p->base || hi - p->base > UINT32_MAX)
 		rebase(p, lo);
-	while (i > 0 && p->base + row_at(p, i - 1)->rel > number)
+	while (i > 0 && number_at(p, i - 1) > number)
 		i--;
-	if (i > 0 && p->base + row_at(p, i - 1)->rel == number)
+	if (i > 0 && number_at(p, i - 1) == number && row_at(p, i - 1)->after == after)
 		return row_at(p, i - 1);
-	p = open_row(cells, root, i);
+	p = open_row(spec, cells, root, i);
 	if (!p)
 		return NULL;
 	row_at(p, i)->rel = (uint32_t)(number - p->base);
+	row_at(p, i)->after = after;
 	return row_at(p, i);
 }
 
-static bool late(const struct signal_spec *spec, const struct panes *p, int64_t t,
+static bool late(const struct signal_spec *spec, const struct panes *p, int64_t number,
     int64_t watermark)
 {
-	int64_t end = start_of(spec, number_of(spec, t) + 1);
-	int64_t seen = later(p->head.greatest, p->head.clock);
+	int64_t seen = later(p->head.clock, watermark);
 
-	if (spec->window == WINDOW_TUMBLING)
-		return end <= later(p->head.clock, watermark);
-	return seen != TIME_NONE && end <= seen - spec->over_ms;
+	if (!slides(spec))
+		return align_end(spec, align_last(spec, number)) <= seen;
+	seen = later(p->head.greatest, p->head.clock);
+	return seen != TIME_NONE &&
+	    align_start(spec, number + 1) <= seen - spec->over_ms;
 }
 
-enum signal_fate panes_add(const struct signal_spec *spec, struct cells *cells,
-    uint32_t root, int64_t t, double v, int64_t watermark)
+/* Another window has ended: what came after the one before it counts in it. */
+static void end_window(const struct signal_spec *spec, struct panes *p, int64_t clock)
 {
-	const struct panes *seen = cells_get(cells, root);
+	if (clock <= p->head.clock)
+		return;
+	if (spec->window == WINDOW_HOPPING && p->head.clock != TIME_NONE &&
+	    align_held(spec, clock) > align_held(spec, p->head.clock))
+		for (uint32_t i = 0; i < p->head.n; i++)
+			row_at(p, i)->after = 0;
+	p->head.clock = clock;
+}
+
+/* Whether the window that is held at `clock` has read the pane. */
+static bool was_read(const struct signal_spec *spec, int64_t number, int64_t clock)
+{
+	int64_t pane, n;
+
+	if (spec->window != WINDOW_HOPPING || clock == TIME_NONE)
+		return false;
+	align_window(spec, align_held(spec, clock), &pane, &n);
+	return number < pane + n;
+}
+
+static enum signal_fate panes_add(const struct signal_spec *spec, struct cells *cells,
+    uint32_t root, int64_t t, const struct sample *s, int64_t watermark)
+{
+	int64_t number = align_number(spec, t);
+	const struct panes *seen = state_get(cells, root);
 	struct panes *p;
 	struct row *r;
+	bool after;
 
-	if (late(spec, seen, t, watermark))
+	if (late(spec, seen, number, watermark))
 		return SIGNAL_LATE;
-	p = widen(cells, root, columns_of(spec));
-	if (spec->window == WINDOW_SLIDING)
-		drop_front(p, expired(spec, p, t));
-	r = row_for(cells, root, number_of(spec, t));
+	p = widen(cells, root, columns_for(spec));
+	if (slides(spec))
+		drop_front(cells, root, expired(spec, p, t));
+	after = was_read(spec, number, later(p->head.clock, watermark));
+	if (after)
+		end_window(spec, p, watermark);
+	r = row_for(spec, cells, root, number, after);
 	if (!r)
 		return SIGNAL_FULL;
-	p = cells_touch(cells, root);
-	row_take(p, r, t, v);
+	p = state_touch(cells, root);
+	row_take(cells, row_columns(p), r, t, s);
 	if (t >= p->head.greatest) {
 		p->head.greatest = t;
-		p->head.last = v;
+		if (head_last(p))
+			*head_last(p) = s->text.p ? (double)NAN : s->x;
 	}
 	return SIGNAL_TAKEN;
 }
 
-void panes_advance(const struct signal_spec *spec, struct cells *cells, uint32_t root,
-    int64_t clock)
+static void panes_advance(const struct signal_spec *spec, struct cells *cells,
+    uint32_t root, int64_t clock)
 {
-	const struct panes *seen = cells_get(cells, root);
+	const struct panes *seen = state_get(cells, root);
 	uint32_t gone = expired(spec, seen, clock);
-	bool ended = spec->window == WINDOW_TUMBLING && clock > seen->head.clock &&
+	bool ended = !slides(spec) && clock > seen->head.clock &&
 	    (seen->head.clock == TIME_NONE ||
-	        number_of(spec, clock) > number_of(spec, seen->head.clock));
+		align_held(spec, clock) > align_held(spec, seen->head.clock));
 	struct panes *p;
 
 	if (!gone && !ended)
 		return;
-	p = cells_touch(cells, root);
-	drop_front(p, gone);
-	p->head.clock = later(p->head.clock, clock);
+	drop_front(cells, root, gone);
+	p = state_touch(cells, root);
+	end_window(spec, p, clock);
 }
 
-/* NaN, "not known", stays whatever comes later. */
-static double least(bool first, double a, double b)
+static void tally_sliding(const struct signal_spec *spec, const struct cells *cells,
+    const struct panes *p, int64_t clock, struct tally *ret)
 {
-	return first || (!isnan(a) && !(b >= a)) ? b : a;
-}
-
-static void add_row(const struct panes *p, uint32_t i, struct totals *ret)
-{
-	struct row *r = row_at(p, i);
-	const double *sum = column(p, r, COL_SUM), *min = column(p, r, COL_MIN);
-	const double *max = column(p, r, COL_MAX);
-	bool first = ret->n == 0;
-
-	ret->sum += sum ? *sum : (double)NAN;
-	ret->min = least(first, ret->min, min ? *min : (double)NAN);
-	ret->max = -least(first, -ret->max, max ? -*max : (double)NAN);
-	ret->n += r->n;
-}
-
-void panes_totals(const struct signal_spec *spec, const struct cells *cells,
-    uint32_t root, int64_t clock, struct totals *ret)
-{
-	const struct panes *p = cells_get(cells, root);
-	uint32_t i = expired(spec, p, clock);
 	int64_t t = later(later(p->head.greatest, p->head.clock), clock);
 
-	if (spec->window == WINDOW_SLIDING) {
-		ret->last = p->head.last;
-		ret->to = t;
-		ret->from = t == TIME_NONE ? t : t - spec->over_ms;
-		for (; i < p->n; i++)
-			add_row(p, i, ret);
+	ret->to = t;
+	ret->from = t == TIME_NONE ? t : t - spec->over_ms;
+	for (uint32_t i = expired(spec, p, clock); i < p->head.n; i++)
+		tally_row(ret, cells, row_columns(p), row_at(p, i));
+	ret->last = head_last(p) ? *head_last(p) : (double)NAN;
+	ret->last_t = (double)p->head.greatest;
+}
+
+static void panes_tally(const struct signal_spec *spec, const struct cells *cells,
+    uint32_t root, int64_t clock, struct tally *ret)
+{
+	const struct panes *p = state_get(cells, root);
+	int64_t t = later(p->head.clock, clock), window, pane, n;
+	bool marks;
+
+	if (slides(spec)) {
+		tally_sliding(spec, cells, p, clock, ret);
 		return;
 	}
-	t = later(p->head.clock, clock);
-	if (p->n && t != TIME_NONE && end_of(spec, p, i) <= t) {
-		const double *last = column(p, row_at(p, i), COL_LAST);
-
-		add_row(p, i, ret);
-		ret->last = last ? *last : (double)NAN;
-		ret->to = end_of(spec, p, i);
-		ret->from = ret->to - spec->over_ms;
+	if (t == TIME_NONE || p->head.n == 0)
+		return;
+	window = align_held(spec, t);
+	align_window(spec, window, &pane, &n);
+	marks = p->head.clock != TIME_NONE && window == align_held(spec, p->head.clock);
+	for (uint32_t i = expired(spec, p, t); i < p->head.n; i++)
+		if (number_at(p, i) < pane + n && !(marks && row_at(p, i)->after))
+			tally_row(ret, cells, row_columns(p), row_at(p, i));
+	if (ret->n) {
+		ret->from = align_start(spec, pane);
+		ret->to = align_end(spec, window);
 	}
 }
 
-int64_t panes_next(const struct signal_spec *spec, const struct cells *cells,
+static int64_t panes_next(const struct signal_spec *spec, const struct cells *cells,
     uint32_t root, int64_t clock)
 {
-	const struct panes *p = cells_get(cells, root);
+	const struct panes *p = state_get(cells, root);
 	uint32_t i = expired(spec, p, clock);
+	int64_t t = later(p->head.clock, clock), window, pane, n, next;
 
-	if (i == p->n)
+	if (i == p->head.n)
 		return INT64_MAX;
-	if (spec->window == WINDOW_SLIDING)
+	if (slides(spec))
 		return end_of(spec, p, i) + spec->over_ms;
-	if (end_of(spec, p, i) <= later(p->head.clock, clock) && ++i == p->n)
-		return INT64_MAX;	/* only the held one is there */
-	return end_of(spec, p, i);
+	next = align_first(spec, number_at(p, i));
+	if (t == TIME_NONE)
+		return align_end(spec, next);
+	window = align_held(spec, t);
+	align_window(spec, window, &pane, &n);
+	if (number_at(p, i) < pane + n)		/* the held one has samples */
+		next = window;
+	return align_end(spec, MAX(next, window + 1));
 }
+
+static void panes_free(struct cells *cells, uint32_t root)
+{
+	const struct panes *p = state_get(cells, root);
+
+	for (uint32_t i = 0; i < p->head.n; i++)
+		row_drop(cells, row_columns(p), row_at(p, i));
+}
+
+const struct window_ops panes_ops = {.form = FORM_PANES, .bytes = panes_bytes,
+	.columns = columns_for, .add = panes_add, .advance = panes_advance,
+	.next = panes_next, .tally = panes_tally, .free = panes_free};

@@ -1,26 +1,30 @@
 /* A signal: which window keeps it, and what is read from it.
  *
- *	over, sliding      panes.c      over, exact    samples.c
- *	tumbling           panes.c      last N         samples.c
- *	since a run        since.c       by sub-key     map.c, of any of these
+ *	over, sliding      panes.c	over, exact    samples.c
+ *	over and every     panes.c	last N         samples.c
+ *	tumbling           panes.c	session        session.c
+ *	since a run        since.c	by sub-key     map.c, of any of these
  *
- * Every kind of window answers with the same `struct totals`; aggregates, min_count
- * and age are decided here.  A value that cannot be told is NO_DATA, never 0.
+ * Every kind of window answers with a `struct tally` (row.c) of what the aggregate
+ * needs; the aggregates, min_count and age are decided here.  A value that cannot be
+ * told is NO_DATA, never 0.
  *
- * To add an aggregate that sums can give: enum signal_aggregate, names[], a case in
- * signal_read(), and what it needs in the window's totals.
+ * To add an aggregate that sums can give: enum signal_aggregate, names[], a column in
+ * row.c where it needs one, a case in aggregate().
  */
 #include <math.h>
 
 #include "base/json.h"
 #include "base/option.h"
 #include "base/time.h"
+#include "base/zone.h"
 #include "signal/window.h"
 
 #define TIME_BOUND (INT64_C(1) << 52)	/* so that window arithmetic cannot overflow */
 
 /* ORDER signal_aggregate's bits */
-static const char *const names[] = {"count", "sum", "avg", "min", "max", "last", "age"};
+static const char *const names[] = {"count", "sum", "avg", "min", "max", "last", "age",
+	"stddev", "first", "rate", "delta", "distinct", "quantile", "ratio", "list"};
 
 uint32_t signal_aggregate_bit(struct str name)
 {
@@ -30,35 +34,85 @@ uint32_t signal_aggregate_bit(struct str name)
 	return 0;
 }
 
-static bool keeps_samples(const struct signal_spec *spec)
+const struct window_ops *ops_of(const struct signal_spec *spec)
 {
-	return spec->window == WINDOW_COUNT ||
-	    (spec->window == WINDOW_SLIDING && spec->exact);
+	switch (spec->window) {
+	case WINDOW_COUNT:
+		return &samples_ops;
+	case WINDOW_SINCE:
+		return &since_ops;
+	case WINDOW_SESSION:
+		return &session_ops;
+	case WINDOW_SLIDING:
+		return spec->exact ? &samples_ops : &panes_ops;
+	case WINDOW_TUMBLING:
+	case WINDOW_HOPPING:
+		break;
+	}
+	return &panes_ops;
+}
+
+static struct window_head *head_begin(struct cells *cells, uint32_t cell,
+    uint32_t before, uint32_t bytes, enum form form)
+{
+	uint16_t b = (uint16_t)before;
+	char *p = cells_resize(cells, cell, before + bytes);
+	struct window_head *h;
+
+	memcpy(p, &b, sizeof(b));
+	h = (struct window_head *)(void *)(p + before);
+	h->form = (uint8_t)form;
+	h->greatest = h->clock = TIME_NONE;
+	return h;
 }
 
 /* Detectors and tests come in here: by spec->kind. */
-uint32_t state_new(const struct signal_spec *spec, struct cells *cells)
+void state_begin(const struct signal_spec *spec, struct cells *cells, uint32_t cell,
+    uint32_t before)
 {
-	if (spec->window == WINDOW_SINCE)
-		return since_new(cells);
-	return keeps_samples(spec) ? samples_new(cells) : panes_new(spec, cells);
+	const struct window_ops *ops = ops_of(spec);
+	struct window_head *h =
+	    head_begin(cells, cell, before, ops->bytes(spec), ops->form);
+
+	h->columns = ops->columns ? ops->columns(spec) : 0;
+}
+
+void signal_begin(const struct signal_spec *spec, struct cells *cells, uint32_t cell,
+    uint32_t before)
+{
+	if (spec->by)
+		head_begin(cells, cell, before, map_bytes(), FORM_MAP);
+	else
+		state_begin(spec, cells, cell, before);
 }
 
 uint32_t signal_new(const struct signal_spec *spec, struct cells *cells)
 {
-	return spec->by ? map_new(cells) : state_new(spec, cells);
+	uint32_t root = cells_add(cells, CELL_STATE, 0);
+
+	signal_begin(spec, cells, root, 0);
+	return root;
 }
 
 void signal_free(struct cells *cells, uint32_t root)
 {
-	switch (cells_kind(cells, root)) {
-	case CELL_SAMPLES:
-		samples_free(cells, root);
+	const struct window_head *h = state_get(cells, root);
+
+	switch ((enum form)h->form) {
+	case FORM_PANES:
+		panes_ops.free(cells, root);
 		break;
-	case CELL_MAP:
+	case FORM_SAMPLES:
+		samples_ops.free(cells, root);
+		break;
+	case FORM_SINCE:
+		since_ops.free(cells, root);
+		break;
+	case FORM_SESSION:
+		session_ops.free(cells, root);
+		break;
+	case FORM_MAP:
 		map_free(cells, root);
-		break;
-	default:
 		break;
 	}
 	cells_drop(cells, root);
@@ -67,26 +121,21 @@ void signal_free(struct cells *cells, uint32_t root)
 enum signal_fate signal_add(const struct signal_spec *spec, struct cells *cells,
     uint32_t root, int64_t t_ms, const struct sample *s, int64_t watermark)
 {
-	if (t_ms < -TIME_BOUND || t_ms > TIME_BOUND)
+	if (t_ms < -TIME_BOUND || t_ms > TIME_BOUND || s->counts)
 		return SIGNAL_INVALID;
-	if (s->text.p || s->counts || !isfinite(s->x))
+	if (s->text.p ? !(spec->aggregates & (AGG_DISTINCT | AGG_LIST)) ||
+		s->text.len > SIGNAL_TEXT_MAX : !isfinite(s->x))
 		return SIGNAL_INVALID;
-	if (spec->window == WINDOW_SINCE)
-		return since_add(cells, root, t_ms, s->x);
-	if (keeps_samples(spec))
-		return samples_add(spec, cells, root, t_ms, s->x);
-	return panes_add(spec, cells, root, t_ms, s->x, watermark);
+	return ops_of(spec)->add(spec, cells, root, t_ms, s, watermark);
 }
 
 static void advance(const struct signal_spec *spec, struct cells *cells, uint32_t root,
     int64_t clock_ms)
 {
-	if (spec->window == WINDOW_SINCE)
-		return;
-	if (keeps_samples(spec))
-		samples_advance(spec, cells, root, clock_ms);
-	else
-		panes_advance(spec, cells, root, clock_ms);
+	const struct window_ops *ops = ops_of(spec);
+
+	if (ops->advance)
+		ops->advance(spec, cells, root, clock_ms);
 }
 
 void signal_advance(const struct signal_spec *spec, struct cells *cells, uint32_t root,
@@ -126,18 +175,12 @@ void signal_settle(const struct signal_spec *spec, struct cells *cells, uint32_t
 		since_settle(cells, state, run, merge_back);
 }
 
-static struct totals totals(const struct signal_spec *spec, const struct cells *cells,
-    uint32_t root, int64_t clock_ms)
+static void tally_of(const struct signal_spec *spec, const struct cells *cells,
+    uint32_t root, int64_t clock_ms, uint32_t aggregates, struct arena *arena,
+    struct tally *ret)
 {
-	struct totals t = {.from = TIME_NONE, .to = TIME_NONE};
-
-	if (spec->window == WINDOW_SINCE)
-		since_totals(cells, root, &t);
-	else if (keeps_samples(spec))
-		samples_totals(spec, cells, root, clock_ms, &t);
-	else
-		panes_totals(spec, cells, root, clock_ms, &t);
-	return t;
+	tally_begin(ret, columns_of(aggregates), arena);
+	ops_of(spec)->tally(spec, cells, root, clock_ms, ret);
 }
 
 static struct value number(double d)
@@ -150,47 +193,98 @@ static struct value number(double d)
  * window, which is what it is for. */
 static struct value age(const struct cells *cells, uint32_t root, int64_t clock_ms)
 {
-	const struct window_head *h = cells_get(cells, root);
+	const struct window_head *h = state_get(cells, root);
 
 	if (h->greatest == TIME_NONE)
 		return value_error(VALUE_NO_DATA, "no sample yet");
 	return value_duration_ms(clock_ms > h->greatest ? clock_ms - h->greatest : 0);
 }
 
+static struct value no_data(void)
+{
+	return value_error(VALUE_NO_DATA, "not known yet");
+}
+
+static struct value aggregate(const struct tally *t, uint32_t bit)
+{
+	switch (bit) {
+	case AGG_COUNT:
+		return value_int((int64_t)t->n);
+	case AGG_SUM:
+		return number(t->sum);
+	case AGG_AVG:
+		return number(t->sum / (double)t->n);
+	case AGG_MIN:
+		return number(t->min);
+	case AGG_MAX:
+		return number(t->max);
+	case AGG_STDDEV:
+		return t->n < 2 ? no_data() : number(sqrt(MAX(t->m2, 0) / (double)(t->n - 1)));
+	case AGG_FIRST:
+		return number(t->first);
+	case AGG_LAST:
+		return number(t->last);
+	case AGG_DELTA:
+		return number(t->last - t->first);
+	case AGG_RATE:		/* of the samples in order of time */
+		return t->last_t == t->first_t ? no_data() :
+		    number((t->last - t->first) / (t->last_t - t->first_t) * 1000);
+	case AGG_RATIO:
+		return number(t->trues / (double)t->n);
+	default:
+		return no_data();
+	}
+}
+
 struct value signal_read(const struct signal_spec *spec, const struct cells *cells,
     uint32_t root, struct str what, int64_t clock_ms, struct arena *arena)
 {
 	uint32_t bit = signal_aggregate_bit(what);
-	struct totals t;
+	struct tally t;
 
-	(void)arena;
-	if (bit == 0)
+	if (bit == 0 || bit == AGG_QUANTILE)
 		return (struct value){.tag = VALUE_ABSENT};
 	if (bit == AGG_AGE)
 		return age(cells, root, clock_ms);
-	t = totals(spec, cells, root, clock_ms);
+	tally_of(spec, cells, root, clock_ms, bit, arena, &t);
 	if (t.n == 0 || t.n < spec->min_count)
 		return value_error(VALUE_NO_DATA, "fewer samples than min_count");
-	switch ((enum signal_aggregate)bit) {
-	case AGG_COUNT:
-		return value_int((int64_t)t.n);
-	case AGG_SUM:
-		return number(t.sum);
-	case AGG_AVG:
-		return number(t.sum / (double)t.n);
-	case AGG_MIN:
-		return number(t.min);
-	case AGG_MAX:
-		return number(t.max);
-	default:
-		return number(t.last);
-	}
+	if (bit == AGG_DISTINCT && !t.distinct.unknown)
+		return value_int((int64_t)distinct_count(&t.distinct, arena));
+	if (bit == AGG_LIST && !t.picks.unknown)
+		return picks_value(&t.picks, cells, arena);
+	return aggregate(&t, bit);
+}
+
+struct value signal_call(const struct signal_spec *spec, const struct cells *cells,
+    uint32_t root, struct str name, const struct value *arg, unsigned n,
+    int64_t clock_ms, struct arena *arena)
+{
+	struct tally t;
+	double q;
+
+	if (signal_aggregate_bit(name) != AGG_QUANTILE)
+		return (struct value){.tag = VALUE_ABSENT};
+	if (n != 1 || arg[0].tag == VALUE_BOOL || !value_number(arg[0], &q))
+		return value_error(VALUE_NO_OVERLOAD, "quantile takes one number");
+	if (!(q >= 0 && q <= 1))
+		return value_error(VALUE_BAD_ARGUMENT, "quantile: not within 0 and 1");
+	tally_of(spec, cells, root, clock_ms, AGG_QUANTILE, arena, &t);
+	if (t.n == 0 || t.n < spec->min_count)
+		return value_error(VALUE_NO_DATA, "fewer samples than min_count");
+	if (t.bins.unknown)
+		return no_data();
+	return number(
+	    bins_quantile(&t.bins, q, (1 + BINS_ALPHA) / (1 - BINS_ALPHA)));
 }
 
 uint64_t signal_count(const struct signal_spec *spec, const struct cells *cells,
     uint32_t root, int64_t clock_ms)
 {
-	return totals(spec, cells, root, clock_ms).n;
+	struct tally t;
+
+	tally_of(spec, cells, root, clock_ms, 0, NULL, &t);
+	return t.n;
 }
 
 bool signal_has_data(const struct signal_spec *spec, const struct cells *cells,
@@ -206,7 +300,7 @@ bool signal_has_data(const struct signal_spec *spec, const struct cells *cells,
 static int64_t next_age(const struct cells *cells, uint32_t root, int64_t clock_ms)
 {
 	static const int64_t steps[] = {3600000, 600000, 60000, 10000, 1000};
-	const struct window_head *h = cells_get(cells, root);
+	const struct window_head *h = state_get(cells, root);
 	int64_t old;
 	unsigned i = 0;
 
@@ -221,12 +315,11 @@ static int64_t next_age(const struct cells *cells, uint32_t root, int64_t clock_
 static int64_t next_change(const struct signal_spec *spec, const struct cells *cells,
     uint32_t root, int64_t clock_ms)
 {
+	const struct window_ops *ops = ops_of(spec);
 	int64_t next = INT64_MAX;
 
-	if (keeps_samples(spec))
-		next = samples_next(spec, cells, root, clock_ms);
-	else if (spec->window != WINDOW_SINCE)
-		next = panes_next(spec, cells, root, clock_ms);
+	if (ops->next)
+		next = ops->next(spec, cells, root, clock_ms);
 	if (spec->aggregates & AGG_AGE)
 		next = MIN(next, next_age(cells, root, clock_ms));
 	return next;
@@ -260,8 +353,22 @@ static void window_text(const struct signal_spec *spec, GString *s)
 	case WINDOW_SINCE:
 		g_string_append(s, "since last_success");
 		return;
+	case WINDOW_SESSION:
+		g_string_append(s, "session ");
+		break;
+	case WINDOW_HOPPING:
+		g_string_append(s, "over ");
+		duration_print(spec->over_ms, s);
+		g_string_append(s, " every ");
+		duration_print(spec->every_ms, s);
+		return;
 	}
 	duration_print(spec->over_ms, s);
+	if (spec->window == WINDOW_TUMBLING && spec->zone) {
+		struct str zone = zone_name(spec->zone);
+
+		g_string_append_printf(s, " %.*s", STR_ARG(zone));
+	}
 }
 
 static void window_member(const struct signal_spec *spec, GString *json)
@@ -277,8 +384,9 @@ static void window_member(const struct signal_spec *spec, GString *json)
 static void state_summary(const struct signal_spec *spec, const struct cells *cells,
     uint32_t root, int64_t clock_ms, GString *json)
 {
-	struct totals t = totals(spec, cells, root, clock_ms);
+	struct tally t;
 
+	tally_of(spec, cells, root, clock_ms, 0, NULL, &t);
 	json_key(json, "count");
 	json_i64(json, (int64_t)t.n);
 	json_key(json, "min_count");

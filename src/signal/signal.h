@@ -1,14 +1,21 @@
 /* A signal is a spec (immutable, in the rule set) and a state in cells.
  *
- * Windows are in event time.  A sliding window (t-W, t] keeps sparse panes of
- * W/60 (W < 60 ms: 1 ms), or every sample with `exact`; tumbling windows
- * [k*W+offset, ...) close at watermark >= end and are held until the next one
- * closes (one without a sample closes nothing); count windows keep the newest N in
- * order of arrival; `since` accumulates by seq.
- * Late samples (older than what the window can still take) are refused, non-finite
- * ones are invalid.  Aggregates over fewer than min_count samples are NO_DATA, count
- * too; age alone is told as soon as there was a sample.  An aggregate that is read for
- * the first time is NO_DATA until the panes from before have left the window.
+ * Windows are in event time.
+ *	sliding   (t-W, t], in sparse panes of W/60 (W < 60 ms: 1 ms), or every sample
+ *		  with `exact`
+ *	tumbling  [k W + offset, ...), on the epoch's line or a zone's local time
+ *	hopping   [k E + offset, k E + offset + W)
+ *	session   samples no further apart than the gap
+ *	count     the newest N in order of arrival
+ *	since     everything since a run, by seq
+ * Tumbling, hopping and session windows close when the clock reaches their end (of a
+ * session: passes last + gap) and are held until the next one ends; a tumbling or
+ * hopping window without a sample ends as well, and holds nothing.
+ * Late samples (what only windows that have closed could take) are refused, non-finite
+ * ones are invalid; a window that has closed never changes.  Aggregates over fewer than
+ * min_count samples are NO_DATA, count too; age alone is told as soon as there was a
+ * sample.  An aggregate that is read for the first time is NO_DATA until the panes from
+ * before have left the window.  Texts are samples where `distinct` or `list` is read.
  * A signal with `by` is a map: sub-keys in byte order, each with a state of its own.
  * The state's cells belong to the caller through one root cell id; a window that
  * needs more than CELL_MAX bytes chains further cells itself. */
@@ -23,18 +30,22 @@
 struct baseline;	/* of a detector or a test */
 
 enum signal_kind { SIGNAL_WINDOW = 0, SIGNAL_DETECT, SIGNAL_TEST };
-enum signal_window { WINDOW_SLIDING = 1, WINDOW_TUMBLING, WINDOW_COUNT, WINDOW_SINCE };
+enum signal_window { WINDOW_SLIDING = 1, WINDOW_TUMBLING, WINDOW_COUNT, WINDOW_SINCE,
+	WINDOW_HOPPING, WINDOW_SESSION };
 enum signal_aggregate {		/* bits */
 	AGG_COUNT = 1, AGG_SUM = 2, AGG_AVG = 4, AGG_MIN = 8, AGG_MAX = 16, AGG_LAST = 32,
-	AGG_AGE = 64,
+	AGG_AGE = 64, AGG_STDDEV = 128, AGG_FIRST = 256, AGG_RATE = 512, AGG_DELTA = 1024,
+	AGG_DISTINCT = 2048, AGG_QUANTILE = 4096, AGG_RATIO = 8192, AGG_LIST = 16384,
 };
 struct signal_spec {
 	struct str	 name;
 	uint8_t		 hash[16];	/* of the definition: identity of the state */
 	enum signal_kind kind;
 	enum signal_window window;	/* of SIGNAL_WINDOW */
-	int64_t		 over_ms;	/* W */
-	int64_t		 offset_ms;	/* tumbling alignment */
+	int64_t		 over_ms;	/* W; the gap of sessions */
+	int64_t		 every_ms;	/* hopping */
+	int64_t		 offset_ms;	/* tumbling and hopping: alignment */
+	const struct zone *zone;	/* tumbling: on its local time; NULL: UTC */
 	int64_t		 lateness_ms;
 	uint32_t	 last_n;	/* count windows */
 	uint32_t	 min_count;	/* >= 1 */
@@ -45,6 +56,7 @@ struct signal_spec {
 	uint32_t	 aggregates;	/* what the rules read */
 };
 #define SIGNAL_BY_MAX 4000
+#define SIGNAL_TEXT_MAX 1024		/* bytes; a longer text is invalid */
 #define SIGNAL_SUB_BYTES 256	/* a longer sub-key is refused */
 
 /* One sample: a number (booleans are 0 and 1), or a category (text.p not NULL), or the
@@ -60,7 +72,11 @@ enum signal_fate { SIGNAL_TAKEN = 1, SIGNAL_LATE, SIGNAL_INVALID, SIGNAL_FULL };
 
 /* Kinds of cells used here: 16..31 (detectors and tests: 24..31).  Returns the root. */
 uint32_t signal_new(const struct signal_spec *, struct cells *);
-/* The root says itself what hangs on it: also where no rule has the spec any more. */
+/* The same at the end of a cell that belongs to the caller, which then is the root:
+ * its first `before` bytes (a multiple of 8) stay the caller's, but for the first two. */
+void signal_begin(const struct signal_spec *, struct cells *, uint32_t cell,
+    uint32_t before);
+/* Drops the root too.  It says itself what hangs on it: also where no rule has the spec any more. */
 void signal_free(struct cells *, uint32_t root);
 
 /* ---- maps (spec->by) ----
@@ -86,6 +102,10 @@ enum signal_fate signal_add(const struct signal_spec *, struct cells *, uint32_t
  * newest sample, by clock_ms.  What is larger than a value lives in the arena. */
 struct value signal_read(const struct signal_spec *, const struct cells *, uint32_t root,
     struct str what, int64_t clock_ms, struct arena *);
+/* A method: quantile(q), 0 <= q <= 1.  ABSENT for an unknown name. */
+struct value signal_call(const struct signal_spec *, const struct cells *, uint32_t root,
+    struct str name, const struct value *arg, unsigned n, int64_t clock_ms,
+    struct arena *);
 /* Samples now in the window (also below min_count). */
 uint64_t signal_count(const struct signal_spec *, const struct cells *, uint32_t root,
     int64_t clock_ms);

@@ -292,25 +292,18 @@ static void count_windows_match_the_oracle(void **state)
 	}
 }
 
-/* The newest window with samples that ended at or before the clock. */
+/* The newest window that ended at or before the clock. */
 static struct want tumbling_oracle(const struct signal_spec *s, const struct stream *in,
     int64_t clock)
 {
-	int64_t best = INT64_MIN;
 	struct want w = {0};
 
-	for (unsigned pass = 0; pass < 2; pass++) {
-		for (unsigned i = 0; i < in->n; i++) {
-			int64_t r = ((in->v[i].t - s->offset_ms) % s->over_ms +
-					s->over_ms) %
-			    s->over_ms,
-				end = in->v[i].t - r + s->over_ms;
+	for (unsigned i = 0; i < in->n; i++) {
+		int64_t r = ((in->v[i].t - s->offset_ms) % s->over_ms + s->over_ms) %
+		    s->over_ms, end = in->v[i].t - r + s->over_ms;
 
-			if (pass == 0 && end <= clock)
-				best = MAX(best, end);
-			if (pass == 1 && end == best)
-				want_take(&w, in->v[i]);
-		}
+		if (clock != INT64_MIN && end <= clock && end > clock - s->over_ms)
+			want_take(&w, in->v[i]);
 	}
 	return w;
 }
