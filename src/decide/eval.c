@@ -27,7 +27,18 @@ static struct value sig_select(const struct host *h, struct str name, struct are
 	return signal_read(s->spec, s->d->cells, s->root, name, s->clock, a);
 }
 
-static const struct host_ops sig_ops = { .type_name = "signal", .select = sig_select };
+static struct value sig_call(const struct host *h, struct str fn, const struct value *arg,
+    unsigned n, struct arena *a)
+{
+	const struct sig_host *s = (const struct sig_host *)(const void *)h;
+
+	if (!s->root)
+		return value_error(VALUE_NO_DATA, "no sample yet");
+	return signal_call(s->spec, s->d->cells, s->root, fn, arg, n, s->clock, a);
+}
+
+static const struct host_ops sig_ops = { .type_name = "signal", .select = sig_select,
+	.call = sig_call };
 
 /* ---- a map of signals ---- */
 

@@ -252,8 +252,13 @@ const struct option signal_options[] = {
 	EXPR(signal_keys, "value", value,
 	    "expression of the sample's number; without it events are counted"),
 	TIME(signal_keys, "over", over_ms, 1, "sliding window of this length"),
+	TIME(signal_keys, "every", hop_ms, 1,
+	    "with over: hopping windows, one of that length ending each time; held until"
+	    " the next one ends"),
 	TIME(signal_keys, "tumbling", tumbling_ms, 1,
 	    "windows of this length one after another, aligned to the epoch"),
+	TIME(signal_keys, "session", session_ms, 1,
+	    "windows that end with a pause longer than this; the last one is held"),
 	COUNT(signal_keys, "last", last, NULL, 1, 10000, "window of this many samples"),
 	WORD(signal_keys, "since", since, NULL, "last_success",
 	    "everything since the newest run that did not fail was created"),
@@ -264,10 +269,10 @@ const struct option signal_options[] = {
 	COUNT(signal_keys, "max_samples", max_samples, NULL, 1, 1000000,
 	    "samples kept with resolution: exact, default 10,000"),
 	TEXT(signal_keys, "timezone", timezone,
-	    "align tumbling windows to this zone's midnight (zones with one offset)"),
-	SPAN(signal_keys, "offset", offset_ms, "0", "shift of tumbling windows"),
-	LATER(signal_keys, "every", "hopping windows"),
-	LATER(signal_keys, "session", "windows that end with a pause"),
+	    "IANA zone of tumbling windows: they follow its local time, days begin at"
+	    " midnight"),
+	SPAN(signal_keys, "offset", offset_ms, "0",
+	    "shift of tumbling and hopping windows"),
 	EXPR(signal_keys, "each", each,
 	    "a list or map of the event: a sample per element, which 'value' and 'by'"
 	    " read as item, its index or key as item_key"),

@@ -70,6 +70,7 @@ struct signal_keys {
 	const struct yaml *value, *each, *by, *later;
 	int64_t		 max_by;
 	int64_t		 over_ms, tumbling_ms, offset_ms, last, since, min_count;
+	int64_t		 hop_ms, session_ms;
 	int64_t		 resolution, max_samples;
 };
 struct schedule_keys {

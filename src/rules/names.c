@@ -202,6 +202,9 @@ static void names_add(struct names *nm, struct str word, enum expr_type type)
 	nm->types[nm->env.names_n++] = type;
 }
 
+/* What can be called on a signal. */
+static const struct str methods[] = {{"quantile", 8}};
+
 static void names_init(struct names *nm, expr_resolve_f resolve,
     const struct name_row *rows, uint32_t n)
 {
@@ -212,6 +215,10 @@ static void names_init(struct names *nm, expr_resolve_f resolve,
 	for (uint32_t i = 0; i < n; i++)
 		if (nm->allowed & rows[i].bit)
 			names_add(nm, str_of(rows[i].name), rows[i].type);
+	if (nm->allowed & NAME_SIGNALS && nm->signals_n) {
+		nm->env.methods = methods;
+		nm->env.methods_n = G_N_ELEMENTS(methods);
+	}
 	for (uint32_t i = 0; (nm->allowed & NAME_SIGNALS) && i < nm->signals_n; i++)
 		names_add(nm, nm->signals[i].spec.name, EXPR_DYN);
 	for (uint32_t i = 0; (nm->allowed & NAME_SELECTORS) && i < nm->selectors_n; i++)

@@ -4,9 +4,9 @@
  * misspelled one is told with its place and the nearest word. */
 #include "rules/names_check.h"
 
-#define AGGREGATES "count|sum|avg|min|max|last|age"
-#define LATER_AGGREGATES "stddev|first|rate|delta|distinct|quantile|ratio|list|drift|" \
-	"stat|limit|n|over"
+#define AGGREGATES "count|sum|avg|min|max|stddev|first|last|rate|delta|distinct|" \
+	"quantile|age|ratio|list"
+#define LATER_AGGREGATES "drift|stat|limit|n|over"
 #define KEPT_EVENT "id|source|type|subject|time|data"
 #define STEP_FACT "state|outputs|metrics"
 
@@ -214,6 +214,52 @@ bool check_later(struct names *nm)
 	return ok;
 }
 
+/* Whether a method of the signal is called, as `name.word(`; the first one that is not
+ * `known` is left in *ret. */
+static bool calls_method(struct str s, struct str name, const char *known,
+    struct str *ret)
+{
+	bool any = false;
+
+	*ret = (struct str){NULL, 0};
+	for (uint32_t i = 0, end, from; i + name.len < s.len; i = end) {
+		end = i + 1;
+		if ((i && (ident_byte(s.p[i - 1]) || s.p[i - 1] == '.')) ||
+		    memcmp(s.p + i, name.p, name.len) != 0 || s.p[i + name.len] != '.')
+			continue;
+		from = end = i + name.len + 1;
+		while (end < s.len && ident_byte(s.p[end]))
+			end++;
+		if (end == from || end == s.len || s.p[end] != '(')
+			continue;
+		any = true;
+		*ret = (struct str){s.p + from, end - from};
+		if (!str_is(*ret, str_of(known)))
+			return true;
+	}
+	return any;
+}
+
+static void check_bare(struct names *nm, struct rule_signal *sig, struct str name)
+{
+	struct str two[2] = {name, {0}};
+	struct diag *d;
+
+	if (!calls_method(nm->node->scalar, name, "quantile", &two[1])) {
+		names_tell(nm, &name, 1,
+		    "signal '%.*s' is no number: read an aggregate of it, as '%.*s.avg'",
+		    STR_ARG(name), STR_ARG(name));
+		return;
+	}
+	sig->read = true;
+	sig->spec.aggregates |= AGG_QUANTILE;
+	if (str_is(two[1], STR("quantile")))
+		return;
+	d = names_tell(nm, two, 2, "a signal has no method '%.*s', only quantile(q)",
+	    STR_ARG(two[1]));
+	near_in(nm, d, two[1], "quantile");
+}
+
 /* Whatever is read of the members of a map of signals: which member a loop's variable
  * reads is not known to the resolver, so every aggregate that stands after a dot. */
 static uint32_t aggregates_after_dots(struct str s)
@@ -260,19 +306,21 @@ void check_signal(struct names *nm, struct rule_signal *sig, const struct str *p
 
 	if (sig->spec.by) {
 		check_map(nm, sig, path, n);
+	} else if (bit == AGG_QUANTILE) {
+		d = names_tell(nm, path, 2, "'quantile' takes a number from 0 to 1");
+		if (d)
+			diag_hint(nm->ld->diags, d, "write %.*s.quantile(0.9)",
+			    STR_ARG(path[0]));
 	} else if (bit) {
 		sig->spec.aggregates |= bit;
 		sig->read = true;
 	} else if (n >= 2) {
 		d = names_tell(nm, path, 2,
-		    "a signal has no '%.*s': expected count, sum, avg, min,"
-		    " max, last or age",
+		    "a signal has no '%.*s': expected count, sum, avg, min, max, stddev,"
+		    " first, last, rate, delta, distinct, quantile(q), age, ratio or list",
 		    STR_ARG(path[1]));
 		near_in(nm, d, path[1], AGGREGATES);
 	} else {
-		names_tell(nm, path, 1,
-		    "signal '%.*s' is no number: read one of count, sum, avg, min,"
-		    " max, last and age, as '%.*s.avg'",
-		    STR_ARG(path[0]), STR_ARG(path[0]));
+		check_bare(nm, sig, path[0]);
 	}
 }

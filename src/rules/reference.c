@@ -16,8 +16,10 @@ static const struct {
 	selector_options},
     {"Signals",
 	"`signals` is a map from names to these keys.  A signal has one window:"
-	" `over`, `tumbling`, `last` or `since`.  Expressions read `NAME.count`, `.sum`,"
-	" `.avg`, `.min`, `.max`, `.last` and `.age`.",
+	" `over` (with `every`: hopping), `tumbling`, `session`, `last` or `since`."
+	"  Expressions read `NAME.count`, `.sum`, `.avg`, `.min`, `.max`, `.stddev`,"
+	" `.first`, `.last`, `.rate`, `.delta`, `.distinct`, `.quantile(q)`, `.age`,"
+	" `.ratio` and `.list`.",
 	signal_options},
     {"dedupe", "", dedupe_options},
     {"schedule", "A plain text is a cron line in UTC.", schedule_options},

@@ -10,9 +10,11 @@
 #define EXACT_SAMPLES 10000
 #define YEAR_2000 INT64_C(946684800000)
 
-static const char *const window_keys[] = {"over", "tumbling", "last", "since"};
+#define PANES_MAX 1000		/* of a hopping window */
 
-/* Tumbling windows in a zone need one offset for all times to come. */
+static const char *const window_keys[] = {"over", "tumbling", "session", "last", "since"};
+
+/* A zone with one offset for all times to come is a shift. */
 static void read_zone(struct reading *rd, const struct yaml *map,
     const struct signal_keys *k, struct signal_spec *spec)
 {
@@ -32,9 +34,7 @@ static void read_zone(struct reading *rd, const struct yaml *map,
 		return;
 	}
 	if (zone_next_transition(z, YEAR_2000) != INT64_MAX) {
-		BAD(rd->ld, y,
-		    "tumbling windows in a zone whose offset changes are not available in"
-		    " this version");
+		spec->zone = z;
 		return;
 	}
 	off = (spec->offset_ms - zone_offset_ms(z, YEAR_2000)) % spec->over_ms;
@@ -59,24 +59,58 @@ static enum signal_window window_of(struct reading *rd, const struct yaml *map,
 		first = first ? first : load_key(map, window_keys[i]);
 	}
 	if (k->over_ms)
-		return WINDOW_SLIDING;
+		return k->hop_ms ? WINDOW_HOPPING : WINDOW_SLIDING;
 	if (k->tumbling_ms)
 		return WINDOW_TUMBLING;
+	if (k->session_ms)
+		return WINDOW_SESSION;
 	if (k->last)
 		return WINDOW_COUNT;
 	if (k->since)
 		return WINDOW_SINCE;
 	if (!first && !load_later(signal_options, map))
 		BAD(rd->ld, map, "a signal needs a window: one of over, tumbling,"
-		    " last and since");
+		    " session, last and since");
 	return WINDOW_SINCE;
+}
+
+static int64_t gcd(int64_t a, int64_t b)
+{
+	while (b) {
+		int64_t r = a % b;
+
+		a = b;
+		b = r;
+	}
+	return a;
+}
+
+static void read_hop(struct reading *rd, const struct yaml *map,
+    const struct signal_keys *k, struct signal_spec *spec)
+{
+	spec->every_ms = k->hop_ms;
+	if (!k->over_ms)
+		BAD(rd->ld, load_key(map, "every"),
+		    "'every' belongs to hopping windows, beside 'over'");
+	else if (k->hop_ms > k->over_ms)
+		BAD(rd->ld, load_get(map, "every"),
+		    "'every' is more than 'over': what falls between two windows would be"
+		    " in none");
+	else if (k->over_ms / gcd(k->over_ms, k->hop_ms) > PANES_MAX)
+		BAD(rd->ld, load_get(map, "every"),
+		    "the window would be of %lld parts, at most %d: choose 'over' and"
+		    " 'every' as multiples of something larger",
+		    (long long)(k->over_ms / gcd(k->over_ms, k->hop_ms)), PANES_MAX);
 }
 
 static void read_window(struct reading *rd, const struct yaml *map,
     const struct signal_keys *k, struct signal_spec *spec)
 {
 	spec->window = window_of(rd, map, k);
-	spec->over_ms = spec->window == WINDOW_SLIDING ? k->over_ms : k->tumbling_ms;
+	spec->over_ms = spec->window == WINDOW_TUMBLING ? k->tumbling_ms :
+	    spec->window == WINDOW_SESSION ? k->session_ms : k->over_ms;
+	if (k->hop_ms)
+		read_hop(rd, map, k, spec);
 	spec->last_n = (uint32_t)k->last;
 	spec->min_count = (uint32_t)k->min_count;
 	spec->exact = k->resolution != 0;
@@ -95,9 +129,11 @@ static void read_window(struct reading *rd, const struct yaml *map,
 		    "'min_count' is more than the window holds");
 	if (spec->window == WINDOW_TUMBLING)
 		spec->offset_ms = k->offset_ms % spec->over_ms;
+	else if (spec->window == WINDOW_HOPPING)
+		spec->offset_ms = k->offset_ms % spec->every_ms;
 	else if (k->offset_ms)
 		BAD(rd->ld, load_key(map, "offset"),
-		    "'offset' belongs to 'tumbling' windows");
+		    "'offset' belongs to 'tumbling' and hopping windows");
 	if (k->timezone.len)
 		read_zone(rd, map, k, spec);
 }
@@ -164,6 +200,10 @@ static void hash_signal(struct reading *rd, struct rule_signal *s, unsigned seen
 	json_key(j, "window"), json_i64(j, spec->window);
 	json_key(j, "over"), json_i64(j, spec->over_ms);
 	json_key(j, "offset"), json_i64(j, spec->offset_ms);
+	if (spec->window == WINDOW_HOPPING)
+		json_key(j, "every"), json_i64(j, spec->every_ms);
+	if (spec->zone)
+		json_key(j, "zone"), json_str(j, zone_name(spec->zone));
 	json_key(j, "last"), json_i64(j, spec->last_n);
 	json_key(j, "exact"), json_i64(j, spec->exact ? spec->max_samples : 0);
 	/* runs of (pipeline, key) cut it: not the same samples under another pipeline */
