@@ -317,7 +317,8 @@ void check_signal(struct names *nm, struct rule_signal *sig, const struct str *p
 	} else if (n >= 2) {
 		d = names_tell(nm, path, 2,
 		    "a signal has no '%.*s': expected count, sum, avg, min, max, stddev,"
-		    " first, last, rate, delta, distinct, quantile(q), age, ratio or list",
+		    " first, last, rate, delta, distinct, quantile(q), age, ratio or"
+		    " list",
 		    STR_ARG(path[1]));
 		near_in(nm, d, path[1], AGGREGATES);
 	} else {

@@ -335,8 +335,9 @@ void tally_row(struct tally *t, const struct cells *cells, uint16_t columns,
 	if (want & COL(COL_TRUES))
 		t->trues += known(columns, r, COL_TRUES);
 	if (want & (COL(COL_FIRST) | COL(COL_LAST)))
-		tally_ends(t, known(columns, r, COL_FIRST_T), known(columns, r, COL_FIRST),
-		    known(columns, r, COL_LAST_T), known(columns, r, COL_LAST));
+		tally_ends(t, known(columns, r, COL_FIRST_T),
+		    known(columns, r, COL_FIRST), known(columns, r, COL_LAST_T),
+		    known(columns, r, COL_LAST));
 	for (enum column c = COL_BINS; want & CELL_COLUMNS && c < COL_N; c++)
 		if (want & COL(c))
 			tally_cell(t, cells, columns, r, c);

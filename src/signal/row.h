@@ -50,6 +50,7 @@ struct tally {
 	struct picks picks;
 };
 void tally_begin(struct tally *, uint16_t want, struct arena *);
-void tally_row(struct tally *, const struct cells *, uint16_t columns, const struct row *);
+void tally_row(struct tally *, const struct cells *, uint16_t columns,
+    const struct row *);
 void tally_entry(struct tally *, const struct cells *, const struct entry *);
 #endif

@@ -168,8 +168,8 @@ static enum signal_fate samples_add(const struct signal_spec *spec, struct cells
 	return SIGNAL_TAKEN;
 }
 
-static void samples_advance(const struct signal_spec *spec, struct cells *cells, uint32_t root,
-    int64_t clock)
+static void samples_advance(const struct signal_spec *spec, struct cells *cells,
+    uint32_t root, int64_t clock)
 {
 	const struct samples *seen = state_get(cells, root);
 	uint32_t gone = expired(spec, cells, seen, clock);

@@ -219,7 +219,10 @@ static struct value aggregate(const struct tally *t, uint32_t bit)
 	case AGG_MAX:
 		return number(t->max);
 	case AGG_STDDEV:
-		return t->n < 2 ? no_data() : number(sqrt(MAX(t->m2, 0) / (double)(t->n - 1)));
+		if (t->n < 2)
+			return no_data();
+		return number(isnan(t->m2) ? t->m2 :
+		    sqrt(MAX(t->m2, 0) / (double)(t->n - 1)));
 	case AGG_FIRST:
 		return number(t->first);
 	case AGG_LAST:

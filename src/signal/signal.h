@@ -76,7 +76,8 @@ uint32_t signal_new(const struct signal_spec *, struct cells *);
  * its first `before` bytes (a multiple of 8) stay the caller's, but for the first two. */
 void signal_begin(const struct signal_spec *, struct cells *, uint32_t cell,
     uint32_t before);
-/* Drops the root too.  It says itself what hangs on it: also where no rule has the spec any more. */
+/* Drops the root too.  It says itself what hangs on it: also where no rule has the spec
+ * any more. */
 void signal_free(struct cells *, uint32_t root);
 
 /* ---- maps (spec->by) ----

@@ -57,7 +57,8 @@ void hll_add(uint8_t *registers, unsigned p, uint64_t hash);
 double hll_estimate(const uint8_t *registers, unsigned p);
 uint64_t distinct_take(struct cells *, uint64_t cell, uint64_t hash);
 void distinct_merge(struct cells *, uint64_t to, uint64_t from);
-void distinct_read(struct distinct *, const struct cells *, uint64_t cell, struct arena *);
+void distinct_read(struct distinct *, const struct cells *, uint64_t cell,
+    struct arena *);
 void distinct_hash(struct distinct *, uint64_t hash, struct arena *);
 uint64_t distinct_count(struct distinct *, struct arena *);
 

@@ -79,6 +79,7 @@ extern const struct window_ops samples_ops;	/* exact sliding, count */
 extern const struct window_ops since_ops, session_ops;
 const struct window_ops *ops_of(const struct signal_spec *);
 
+/* signal_cut() and signal_settle() of one state. */
 void since_cut(struct cells *, uint32_t root, uint64_t run);
 void since_settle(struct cells *, uint32_t root, uint64_t run, bool merge_back);
 
