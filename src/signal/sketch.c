@@ -153,6 +153,7 @@ double bins_quantile(struct bins *b, double q, double gamma)
 
 uint64_t hash_mix(uint64_t x)
 {
+	x += 0x9e3779b97f4a7c15ull;
 	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ull;
 	x = (x ^ x >> 27) * 0x94d049bb133111ebull;
 	return x ^ x >> 31;

@@ -50,7 +50,7 @@ struct distinct {
 	uint8_t	 *registers;	/* NULL: still exact */
 	bool	 unknown;
 };
-uint64_t hash_mix(uint64_t);		/* SplitMix64's finaliser */
+uint64_t hash_mix(uint64_t);		/* SplitMix64's output at this state */
 uint64_t hash_number(double);
 uint64_t hash_text(struct str);
 void hll_add(uint8_t *registers, unsigned p, uint64_t hash);

@@ -147,6 +147,8 @@ static void element(struct vec *v, const json_t *e, size_t i)
 		vec_detector(v, e);
 	else if (json_object_get(e, "fires"))
 		vec_bernoulli_fires(v, e);
+	else if (json_object_get(e, "params") && json_object_get(e, "expect"))
+		vec_window(v, e);
 	else
 		vec_skip(v, "vectors[%zu] %s", i, name ? name : "");
 }
@@ -170,13 +172,15 @@ static const struct {
 	{ "hysteresis", vec_hysteresis },
 	{ "levels", vec_levels },
 	{ "m_of_n", vec_m_of_n },
+	{ "ddsketch", vec_ddsketch },
+	{ "hyperloglog", vec_hyperloglog },
 };
 
 static void member(struct vec *v, const char *key, const json_t *j)
 {
 	if (json_is_string(j) || strcmp(key, "streams") == 0)
 		return;			/* notes, versions */
-	if (json_is_object(j) && json_object_get(j, "data"))
+	if (json_object_get(j, "data") && strcmp(key, "p2") != 0)
 		return;			/* a stream */
 	for (size_t i = 0; i < G_N_ELEMENTS(keys); i++)
 		if (starts(key, keys[i].key)) {

@@ -49,4 +49,7 @@ void vec_machine(struct vec *, const json_t *);
 void vec_hysteresis(struct vec *, const json_t *);
 void vec_levels(struct vec *, const json_t *);
 void vec_m_of_n(struct vec *, const json_t *);
+void vec_window(struct vec *, const json_t *);
+void vec_ddsketch(struct vec *, const json_t *);
+void vec_hyperloglog(struct vec *, const json_t *);
 #endif
