@@ -32,10 +32,18 @@ uint16_t columns_of(uint32_t a)
 	return (uint16_t)c;
 }
 
+static unsigned bits(unsigned set)	/* of 16 */
+{
+	set -= set >> 1 & 0x5555;
+	set = (set & 0x3333) + (set >> 2 & 0x3333);
+	set = (set + (set >> 4)) & 0x0f0f;
+	return (set + (set >> 8)) & 31;
+}
+
 size_t row_bytes(uint16_t columns)
 {
 	return sizeof(struct row) +
-	    sizeof(union column_value) * (unsigned)__builtin_popcount(columns);
+	    sizeof(union column_value) * bits(columns);
 }
 
 union column_value *row_column(uint16_t columns, const struct row *r, enum column c)
@@ -45,7 +53,7 @@ union column_value *row_column(uint16_t columns, const struct row *r, enum colum
 	if (!(columns & bit))
 		return NULL;
 	return (union column_value *)(uintptr_t)
-	    &r->col[__builtin_popcount(columns & (bit - 1))];
+	    &r->col[bits(columns & (bit - 1))];
 }
 
 static double *number(uint16_t columns, const struct row *r, enum column c)
