@@ -145,7 +145,8 @@ static void timed(struct run *r, const json_t *vector)
 	vec_check(r->v, r->late_n == json_array_size(late), "%s: %zu late", r->name,
 	    r->late_n);
 	if (json_object_get(expect, "watermark"))
-		vec_check(r->v, mark == num(expect, "watermark"), "%s: watermark", r->name);
+		vec_check(r->v, mark == num(expect, "watermark"), "%s: watermark",
+		    r->name);
 	still_open(r, json_object_get(expect, "still_open"));
 }
 

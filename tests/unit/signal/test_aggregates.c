@@ -154,7 +154,8 @@ static bool in_sliding(const struct signal_spec *s, int64_t t, int64_t clock,
 	return s->exact ? t > now - s->over_ms : (t / p + 1) * p > now - s->over_ms;
 }
 
-static bool in_hop(const struct signal_spec *s, int64_t t, int64_t clock, int64_t greatest)
+static bool in_hop(const struct signal_spec *s, int64_t t, int64_t clock,
+    int64_t greatest)
 {
 	int64_t e = s->every_ms, k = (clock - s->offset_ms - s->over_ms) / e;
 	int64_t from = k * e + s->offset_ms;
@@ -163,7 +164,8 @@ static bool in_hop(const struct signal_spec *s, int64_t t, int64_t clock, int64_
 	return t >= from && t < from + s->over_ms;
 }
 
-static bool in_all(const struct signal_spec *s, int64_t t, int64_t clock, int64_t greatest)
+static bool in_all(const struct signal_spec *s, int64_t t, int64_t clock,
+    int64_t greatest)
 {
 	(void)s, (void)t, (void)clock, (void)greatest;
 	return true;
@@ -404,7 +406,7 @@ static void distinct_and_lists_are_bounded(void **state)
 	for (int i = 0; i < 20000; i++)
 		signal_add(&s, c, root, i, &(struct sample){.x = i % 7000}, INT64_MIN);
 	/* 1.04 / sqrt(4096) is one standard deviation */
-	assert_true(fabs(get(&s, c, root, "distinct", 100000) - 7000) < 7000 * 4 * 0.0163);
+	assert_true(near(get(&s, c, root, "distinct", 100000), 7000, 4 * 0.0163));
 	v = signal_read(&s, c, root, STR("list"), 100000, arena);
 	assert_int_equal(v.list->n, 1000);
 	assert_true(v.list->v[0].d == 19000 % 7000);
