@@ -53,11 +53,12 @@ struct rule_cell {		/* followed by uid and name */
 };
 /* What is found by (kind, owner, key).  The key's bytes follow the struct of its kind. */
 struct keyed_cell {
+	uint16_t	 state;		/* CELL_SIGNAL: where its state begins */
+	uint16_t	 key_off, key_len;
+	uint16_t	 pad;
 	uint8_t		 owner[OWNER_BYTES];	/* rule id, or hash of a definition */
 	int64_t		 used_tick;
 	int64_t		 ttl_ms;
-	uint16_t	 key_off, key_len;
-	uint32_t	 pad;
 };
 struct key_cell {		/* CELL_KEY: one rule and key */
 	struct keyed_cell head;
@@ -80,12 +81,7 @@ struct key_cell {		/* CELL_KEY: one rule and key */
 	uint64_t	 probe;		/* the run that a half-open breaker let through */
 	uint32_t	 wait, join;	/* wait_cell, join_cell; 0: none */
 };
-struct signal_cell {		/* CELL_SIGNAL: one signal definition and key */
-	struct keyed_cell head;
-	uint32_t	 root;		/* the signal's own state */
-	uint32_t	 pad;
-	uint64_t	 cut_run;
-};
+/* CELL_SIGNAL, one signal definition and key: keyed_cell, key, the signal's own state. */
 struct last_cell {		/* CELL_LAST: one selector and key; see last.c */
 	struct keyed_cell head;
 	int64_t		 time_ms;

@@ -17,20 +17,8 @@
 #include "decide/priv.h"
 
 #define SWEEP_MIN_MS 1000
+#define INDEX_MIN 64
 #define MIX 0x9e3779b97f4a7c15ull
-
-static guint keyed_hash(gconstpointer p)
-{
-	return ((const struct keyed *)p)->hash;
-}
-
-static gboolean keyed_equal(gconstpointer pa, gconstpointer pb)
-{
-	const struct keyed *a = pa, *b = pb;
-
-	return a->hash == b->hash && a->kind == b->kind && str_is(a->key, b->key) &&
-	    memcmp(a->owner, b->owner, OWNER_BYTES) == 0;
-}
 
 /* Word by word: it is computed several times per event.  Of this process only. */
 static uint32_t hash_of(enum cell_kind kind, const uint8_t *owner, struct str key)
@@ -66,26 +54,95 @@ static uint32_t id_of_owner(const uint8_t *owner)
 	return id;
 }
 
+/* ---- the index ---- */
+
 void keys_init(struct decide *d)
 {
-	d->index = g_hash_table_new_full(keyed_hash, keyed_equal, g_free, NULL);
+	d->index_cap = INDEX_MIN;
+	d->index = g_new0(struct keyed *, d->index_cap);
 }
 
 void keys_fini(struct decide *d)
 {
-	g_hash_table_destroy(d->index);
+	for (uint32_t i = 0; i < d->index_cap; i++)
+		g_free(d->index[i]);
+	g_free(d->index);
+}
+
+static const struct keyed_cell *head_of(const struct decide *d, const struct keyed *k)
+{
+	return cells_get(d->cells, k->cell);
+}
+
+struct str keyed_key(const struct decide *d, const struct keyed *k)
+{
+	const struct keyed_cell *h = head_of(d, k);
+
+	return (struct str){ (const char *)h + h->key_off, h->key_len };
+}
+
+static bool is(const struct decide *d, const struct keyed *k, enum cell_kind kind,
+    const uint8_t *owner, struct str key)
+{
+	return k->kind == kind && str_is(keyed_key(d, k), key) &&
+	    memcmp(head_of(d, k)->owner, owner, OWNER_BYTES) == 0;
 }
 
 struct keyed *keyed_find(const struct decide *d, enum cell_kind kind,
     const uint8_t *owner, struct str key)
 {
-	struct keyed probe;		/* only what hashing and comparing look at */
+	uint32_t mask = d->index_cap - 1, hash = hash_of(kind, owner, key);
+	struct keyed *k;
 
-	probe.kind = (uint8_t)kind;
-	probe.key = key;
-	probe.hash = hash_of(kind, owner, key);
-	memcpy(probe.owner, owner, OWNER_BYTES);
-	return g_hash_table_lookup(d->index, &probe);
+	for (uint32_t i = hash & mask; (k = d->index[i]); i = (i + 1) & mask)
+		if (k->hash == hash && is(d, k, kind, owner, key))
+			return k;
+	return NULL;
+}
+
+static void index_put(struct decide *d, struct keyed *k)
+{
+	uint32_t mask = d->index_cap - 1, i = k->hash & mask;
+
+	while (d->index[i])
+		i = (i + 1) & mask;
+	d->index[i] = k;
+}
+
+static void index_add(struct decide *d, struct keyed *k)
+{
+	if ((uint64_t)(d->index_n + 1) * 4 > (uint64_t)d->index_cap * 3) {
+		struct keyed **old = d->index;
+		uint32_t n = d->index_cap;
+
+		d->index_cap *= 2;
+		d->index = g_new0(struct keyed *, d->index_cap);
+		for (uint32_t i = 0; i < n; i++)
+			if (old[i])
+				index_put(d, old[i]);
+		g_free(old);
+	}
+	index_put(d, k);
+	d->index_n++;
+}
+
+/* What follows it without a gap moves up, so that no mark of deletion is needed. */
+static void index_remove(struct decide *d, const struct keyed *k)
+{
+	uint32_t mask = d->index_cap - 1, i = k->hash & mask, j;
+
+	while (d->index[i] != k)
+		i = (i + 1) & mask;
+	for (j = (i + 1) & mask; d->index[j]; j = (j + 1) & mask) {
+		uint32_t home = d->index[j]->hash & mask;
+
+		if (((j - home) & mask) < ((j - i) & mask))
+			continue;	/* it may not go before its home */
+		d->index[i] = d->index[j];
+		i = j;
+	}
+	d->index[i] = NULL;
+	d->index_n--;
 }
 
 /* Links of another time are forgotten. */
@@ -125,11 +182,12 @@ struct keyed *keyed_last(const struct decide *d, struct keyed *k, uint32_t selec
 static void enter(struct decide *d, struct keyed *k)
 {
 	struct rule_state *rs = k->kind == CELL_KEY || k->kind == CELL_DEDUPE ?
-	    rule_by_id(d, id_of_owner(k->owner)) : NULL;
+	    rule_by_id(d, id_of_owner(head_of(d, k)->owner)) : NULL;
 
-	k->hash = hash_of(k->kind, k->owner, k->key);
-	g_hash_table_add(d->index, k);
+	k->hash = hash_of(k->kind, head_of(d, k)->owner, keyed_key(d, k));
+	index_add(d, k);
 	if (k->kind == CELL_KEY) {
+		k->key = keyed_key(d, k);
 		k->tick.id = 1ull << 56 | k->cell;
 		k->clock.id = k->cell;
 	}
@@ -147,7 +205,7 @@ static void enter(struct decide *d, struct keyed *k)
 static struct keyed *keyed_new(enum cell_kind kind)
 {
 	struct keyed *k = g_malloc0(kind == CELL_KEY ? sizeof(*k) :
-	    offsetof(struct keyed, pos));
+	    offsetof(struct keyed, key));
 
 	k->kind = (uint8_t)kind;
 	return k;
@@ -166,7 +224,6 @@ struct keyed *keyed_add(struct decide *d, enum cell_kind kind, const uint8_t *ow
 	struct keyed_cell *h;
 
 	CHECK(key.len <= KEY_BYTES_MAX);
-	memcpy(k->owner, owner, OWNER_BYTES);
 	k->cell = cells_add(d->cells, (uint8_t)kind, bytes + key.len + reserve);
 	h = cells_touch(d->cells, k->cell);
 	memcpy(h->owner, owner, OWNER_BYTES);
@@ -176,7 +233,6 @@ struct keyed *keyed_add(struct decide *d, enum cell_kind kind, const uint8_t *ow
 	h->key_len = (uint16_t)key.len;
 	if (key.len)
 		memcpy((char *)h + bytes, key.p, key.len);
-	k->key = (struct str){ (const char *)h + bytes, key.len };
 	enter(d, k);
 	keys_sweep_by(d, d->now_tick + ttl_ms);
 	return k;
@@ -192,19 +248,15 @@ bool keyed_load(struct decide *d, uint32_t cell)
 		return false;
 	k = keyed_new(cells_kind(d->cells, cell));
 	k->cell = cell;
-	memcpy(k->owner, h->owner, OWNER_BYTES);
-	k->key = (struct str){ (const char *)h + h->key_off, h->key_len };
 	enter(d, k);
 	return true;
 }
 
 void keyed_resize(struct decide *d, struct keyed *k, uint32_t bytes)
 {
-	const struct keyed_cell *h;
-
 	cells_resize(d->cells, k->cell, bytes);
-	h = cells_get(d->cells, k->cell);
-	k->key.p = (const char *)h + h->key_off;
+	if (k->kind == CELL_KEY)
+		k->key = keyed_key(d, k);
 }
 
 /* A key in use is not written at every event: its ttl is longer by that much. */
@@ -258,14 +310,6 @@ static void leave_rule(struct decide *d, struct keyed *k)
 
 void keyed_drop(struct decide *d, struct keyed *k)
 {
-	uint32_t cell;
-
-	if (k->kind == CELL_SIGNAL) {
-		const struct signal_cell *s = cells_get(d->cells, k->cell);
-
-		if (s->root)
-			signal_free(d->cells, s->root);
-	}
 	if (k->kind == CELL_KEY) {
 		wait_drop(d, k);
 		join_drop(d, k);
@@ -273,9 +317,12 @@ void keyed_drop(struct decide *d, struct keyed *k)
 	if (rule_of(k))
 		leave_rule(d, k);
 	d->links++;
-	cell = k->cell;
-	g_hash_table_remove(d->index, k);	/* frees it; reads its key in the cell */
-	cells_drop(d->cells, cell);
+	index_remove(d, k);
+	if (k->kind == CELL_SIGNAL)
+		signal_free(d->cells, k->cell);
+	else
+		cells_drop(d->cells, k->cell);
+	g_free(k);
 }
 
 void keys_sweep_by(struct decide *d, int64_t tick)
@@ -321,9 +368,10 @@ static bool shared_in_use(const struct decide *d, const struct keyed *k)
 	const struct sel_state *s;
 
 	if (k->kind == CELL_SIGNAL)
-		return (g = use_find_signal(d, k->owner)) &&
-		    any_has_key(d, g->rules, k->key);
-	return (s = use_find_selector(d, k->owner)) && any_has_key(d, s->rules, k->key);
+		return (g = use_find_signal(d, head_of(d, k)->owner)) &&
+		    any_has_key(d, g->rules, keyed_key(d, k));
+	return (s = use_find_selector(d, head_of(d, k)->owner)) &&
+	    any_has_key(d, s->rules, keyed_key(d, k));
 }
 
 static bool may_go(const struct decide *d, const struct keyed *k)

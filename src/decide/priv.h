@@ -15,14 +15,13 @@ enum { KEYED_LINKS = 2 };
 struct keyed {
 	uint8_t		 kind;		/* enum cell_kind */
 	uint8_t		 fate;		/* of CELL_SIGNAL: enum signal_fate at seq */
-	uint8_t		 owner[OWNER_BYTES];
 	uint32_t	 cell, hash;
-	struct str	 key;		/* in the cell */
 	union {
 		uint64_t seq;		/* CELL_SIGNAL: the input it has a sample of */
 		struct rule_state *rs;	/* CELL_KEY, CELL_DEDUPE */
 	};
 	/* of CELL_KEY only; others end here: */
+	struct str	 key;		/* in the cell; of any: keyed_key() */
 	uint32_t	 pos;		/* in rs->keys */
 	uint32_t	 links;		/* decide.links when these were found: */
 	struct keyed	*last;		/* of its first selector */
@@ -42,6 +41,7 @@ struct keyed *keyed_last(const struct decide *, struct keyed *, uint32_t selecto
 void keyed_use(struct decide *, struct keyed *);	/* key_ttl counts from now */
 /* The tick before which it does nothing. */
 int64_t keyed_use_at(const struct decide *, const struct keyed *);
+struct str keyed_key(const struct decide *, const struct keyed *);	/* in the cell */
 bool keyed_load(struct decide *, uint32_t cell);	/* one cell into the index */
 void keyed_resize(struct decide *, struct keyed *, uint32_t bytes);
 void keys_init(struct decide *);
@@ -317,7 +317,8 @@ struct decide {
 	struct facts	*facts;
 	struct ruleset	*rules;
 	uint32_t	 meta;
-	GHashTable	*index;		/* struct keyed, by itself */
+	struct keyed	**index;	/* by hash, open addressing: keys.c */
+	uint32_t	 index_n, index_cap;
 	uint32_t	 links;		/* another number: what keys remember is void */
 	GPtrArray	*all;		/* struct rule_state, by id ascending */
 	struct rule_state **by_rule;	/* by rule->index */

@@ -25,7 +25,7 @@ uint32_t signal_root(const struct decide *d, struct keyed *of, uint32_t i)
 {
 	const struct keyed *k = keyed_signal(d, of, i);
 
-	return k ? ((const struct signal_cell *)cells_get(d->cells, k->cell))->root : 0;
+	return k ? k->cell : 0;
 }
 
 static struct keyed *signal_make(struct decide *d, struct keyed *of, uint32_t i)
@@ -33,18 +33,15 @@ static struct keyed *signal_make(struct decide *d, struct keyed *of, uint32_t i)
 	const struct rule_state *rs = of->rs;
 	const struct signal_spec *spec = &rs->rule->signals[i].spec;
 	struct keyed *k = keyed_signal(d, of, i);
-	struct signal_cell *c;
-	uint32_t root;
+	uint32_t bytes = sizeof(struct keyed_cell), pad = -of->key.len & 7;
 
 	if (k) {
 		keyed_use(d, k);
 		return k;
 	}
-	k = keyed_add(d, CELL_SIGNAL, rs->sig[i]->owner, of->key, sizeof(*c), 0,
+	k = keyed_add(d, CELL_SIGNAL, rs->sig[i]->owner, of->key, bytes, pad,
 	    rs->rule->key_ttl_ms);
-	root = signal_new(spec, d->cells);
-	c = cells_touch(d->cells, k->cell);
-	c->root = root;
+	signal_begin(spec, d->cells, k->cell, bytes + of->key.len + pad);
 	return k;
 }
 
@@ -106,8 +103,7 @@ static enum signal_fate add_samples(struct decide *d, struct rule_state *rs, uin
     const struct delivery *v, struct ctx *c)
 {
 	struct keyed *k = signal_make(d, v->k, i);
-	const struct signal_cell *sc = cells_get(d->cells, k->cell);
-	struct sampling g = { c, &rs->rule->signals[i], v, sc->root, { 0 } };
+	struct sampling g = { c, &rs->rule->signals[i], v, k->cell, { 0 } };
 
 	if (k->seq == d->seq)		/* another rule added it */
 		return (enum signal_fate)k->fate;

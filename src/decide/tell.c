@@ -106,16 +106,11 @@ static void cut(struct decide *d, struct rule_state *rs, struct keyed *k, const 
 
 	for (uint32_t i = 0; i < rs->rule->signals_n; i++) {
 		const struct signal_spec *spec = &rs->rule->signals[i].spec;
-		struct keyed *s = keyed_signal(d, k, i);
-		struct signal_cell *c;
+		uint32_t root = signal_root(d, k, i);
 
-		if (!s || spec->window != WINDOW_SINCE)
-			continue;
-		c = cells_touch(d->cells, s->cell);
-		if (c->cut_run == *run)		/* through another rule */
-			continue;
-		c->cut_run = *run;
-		signal_cut(spec, d->cells, c->root, *run);
+		/* Through another rule it may be cut already: then nothing is left. */
+		if (root)
+			signal_cut(spec, d->cells, root, *run);
 	}
 	if (rs->has_since || rs->rule->reads_facts)
 		key_wake(d, rs, k);
