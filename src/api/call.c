@@ -267,7 +267,7 @@ static bool has_type(const json_t *v, char type)
 	return type == 's' ? json_is_string(v) && json_string_length(v) ==
 	    strlen(json_string_value(v)) :
 	    type == 'b' ? json_is_boolean(v) : type == 'l' ? json_is_array(v) :
-	    json_is_object(v);
+	    type == 'i' ? json_is_integer(v) : json_is_object(v);
 }
 
 static bool check_members(struct call *c)
@@ -284,7 +284,8 @@ static bool check_members(struct call *c)
 		if (!has_type(v, w.type) && !json_is_null(v)) {
 			call_error(c, 400, "'%s': expected %s", name, w.type == 's' ?
 			    "text without NUL" : w.type == 'b' ? "true or false" :
-			    w.type == 'l' ? "a list" : "an object");
+			    w.type == 'l' ? "a list" : w.type == 'i' ?
+			    "a whole number" : "an object");
 			return false;
 		}
 	}

@@ -38,7 +38,7 @@ static bool key_of(struct call *c, uint8_t ret[16])
 	return true;
 }
 
-static void send(struct call *c, struct command *cmd)
+void call_command(struct call *c, struct command *cmd)
 {
 	struct turn *t = call_turn(c);
 	uint8_t key[16];
@@ -60,7 +60,7 @@ static void with_params(struct call *c, enum command_kind kind)
 	cmd.key = call_str(c, "key");
 	cmd.params = str_of(params);
 	cmd.force = call_true(c, "force");
-	send(c, &cmd);
+	call_command(c, &cmd);
 	free(params);
 }
 
@@ -83,7 +83,7 @@ static void with_target(struct call *c, enum command_kind kind, const char *targ
 		return;
 	cmd.target = target ? str_of(target) : call_str(c, "rule");
 	cmd.reason = call_str(c, "reason");
-	send(c, &cmd);
+	call_command(c, &cmd);
 }
 
 void on_abort(struct call *c)
@@ -115,7 +115,7 @@ static void with_body(struct call *c, struct command *cmd)
 		return;
 	params = json_dumps(c->body, JSON_COMPACT);
 	cmd->params = str_of(params);
-	send(c, cmd);
+	call_command(c, cmd);
 	free(params);
 }
 
@@ -155,7 +155,7 @@ static void on_retry_read(struct call *c, const struct err *err, struct str json
 	cmd.key = str_of(json_string_value(json_object_get(run, "key")));
 	cmd.reason = call_str(c, "reason");
 	cmd.force = call_true(c, "force");
-	send(c, &cmd);
+	call_command(c, &cmd);
 	json_decref(run);
 }
 

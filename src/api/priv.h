@@ -93,6 +93,9 @@ void call_read(struct call *, struct query *, job_f run, job_done_f done);
 /* Of a stream: nobody is told when the queue is full (false). */
 bool call_read_quiet(struct call *, struct query *, job_done_f done);
 
+/* command.c: becomes a command of the turn by this call's actor, and is answered. */
+void call_command(struct call *, struct command *);
+
 /* child.c */
 /* A child answers: past[0] args[0] past[1…] args[1…]; `input` is copied. */
 void call_child(struct call *, const char *const *args, struct str input);
@@ -109,7 +112,7 @@ void on_version(struct call *), on_openapi(struct call *);
 void on_events(struct call *), on_hook(struct call *), on_tail(struct call *);
 void on_list(struct call *), on_run(struct call *), on_decision(struct call *);
 void on_logs(struct call *), on_explain(struct call *);
-void on_explain_unsent(struct call *);
+void on_explain_unsent(struct call *), on_backfill(struct call *);
 void on_rules(struct call *), on_rule(struct call *), on_sources(struct call *);
 void on_pipelines(struct call *), on_pipeline(struct call *);
 void on_trigger(struct call *), on_start(struct call *), on_abort(struct call *);

@@ -50,6 +50,7 @@ struct rule_cell {		/* followed by uid and name */
 	int64_t		 minute_at;	/* tick at which the counting minute ends */
 	uint32_t	 rows[REASONS];	/* written this minute, by reason */
 	uint32_t	 over[REASONS];	/* counted only */
+	uint64_t	 backfilled;	/* seq of the last backfill */
 };
 /* What is found by (kind, owner, key).  The key's bytes follow the struct of its kind. */
 struct keyed_cell {

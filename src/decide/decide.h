@@ -117,6 +117,11 @@ bool decide_next_cleared(struct decide *, struct cleared *);
  * this input.  force: no suppressor is asked. */
 bool decide_trigger(struct decide *, struct str rule, struct str key, struct value params,
     bool force, struct str actor, struct err *);
+/* Due times of the past are decided by the decide_next() of this input, as a schedule's
+ * own.  as_of: the input up to which the caller knows what fired; a later backfill of
+ * the rule is a conflict. */
+bool decide_backfill(struct decide *, struct str rule, uint64_t as_of,
+    const int64_t *due, uint32_t n, struct err *);
 /* A rule's own pause; true: as if mode were disabled. */
 bool decide_pause(struct decide *, struct str rule, bool paused, struct err *);
 

@@ -287,6 +287,11 @@ struct delivery {		/* one event for one key */
 	bool		 several;	/* the event has other keys as well */
 	struct keyed	*k;
 };
+struct backfill {		/* of this input; n 0: none, or it is begun */
+	struct rule_state *rs;
+	int64_t		*due;
+	uint32_t	 n;
+};
 struct trigger {
 	struct rule_state *rs;
 	struct str	 key, actor;
@@ -360,6 +365,7 @@ struct decide {
 	GArray		*cleared;	/* struct cleared: not told to flow yet */
 	GArray		*triggers;	/* struct trigger */
 	uint32_t	 triggers_i;
+	struct backfill	 backfill;
 	struct job	 job;
 	bool		 working;
 	struct pending	 pending;
@@ -383,6 +389,8 @@ static inline const struct rule_cell *rule_get(const struct decide *d,
 {
 	return cells_get(d->cells, rs->cell);
 }
+/* backfill.c */
+bool backfill_job_begin(struct decide *);
 /* rule_event.c */
 /* From d->hits, which it advances over one rule's; false: no job. */
 bool event_job_begin(struct decide *, uint32_t *hit);

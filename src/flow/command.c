@@ -308,7 +308,8 @@ void command_trigger(struct world *w, const struct command *cmd, uint32_t from)
 	answer_ok(w, cmd, json);
 }
 
-/* Decide answers a trigger in its turn: world.c calls command_trigger() then. */
+/* Decide answers a trigger (or a backfill) in its turn: world.c calls
+ * command_trigger() then. */
 static void on_trigger(struct world *w, const struct command *cmd)
 {
 	(void)w;
@@ -329,6 +330,7 @@ static const struct {
 	[COMMAND_SETTLE]  = { "settle", command_settle },
 	[COMMAND_SILENCE] = { "silence", command_silence },
 	[COMMAND_UNSILENCE] = { "unsilence", command_unsilence },
+	[COMMAND_BACKFILL] = { "backfill", on_trigger },
 };
 
 void command_apply(struct world *w, const struct command *cmd)

@@ -6,7 +6,8 @@
 
 enum command_kind { COMMAND_TRIGGER = 1, COMMAND_RUN, COMMAND_ABORT, COMMAND_RETRY,
 	COMMAND_PAUSE, COMMAND_RESUME, COMMAND_PROMOTE,
-	COMMAND_SETTLE, COMMAND_SILENCE, COMMAND_UNSILENCE, COMMAND_MAX };
+	COMMAND_SETTLE, COMMAND_SILENCE, COMMAND_UNSILENCE,
+	COMMAND_BACKFILL, COMMAND_MAX };
 struct command {
 	enum command_kind kind;
 	uint64_t	 token;		/* the caller's own, comes back in the answer */
@@ -33,9 +34,12 @@ struct command {
  *	SILENCE	{"match": ["rule=fraud-*", ..], "for": "2h" or "until": RFC 3339,
  *		"reason": why}
  *	UNSILENCE	none; target: "s-12"
+ *	BACKFILL	{"due": [epoch ms, ascending], "as_of": seq}: due times of the
+ *		rule `target` that did not fire as of that input
  * Answers (JSON): RUN, RETRY {"run"}; TRIGGER {"decision","outcome","run"}; ABORT
  * {"run","state"} or with all {"aborted": n}; PAUSE, RESUME {"paused"}; PROMOTE
  * {"model","version"}; SILENCE, UNSILENCE
- * {"silence","until"}; a refusal is {"error"} with status 404, 409 or 422. */
+ * {"silence","until"}; BACKFILL {"rule","fired","decisions"};
+ * a refusal is {"error"} with status 404, 409 or 422. */
 const char *command_name(enum command_kind);
 #endif

@@ -279,10 +279,13 @@ static void decide_all(struct world *w, const struct input *in, uint32_t first)
 	uint32_t from = first;
 	uint8_t depth = in->kind == INPUT_EVENT ? in->event->depth : 0;
 	bool asked = in->kind == INPUT_COMMAND && in->command->kind == COMMAND_TRIGGER;
+	bool fill = in->kind == INPUT_COMMAND && in->command->kind == COMMAND_BACKFILL;
 	struct emission em;
 
 	if (asked)
 		asked = trigger(w, in->command);
+	if (fill)
+		fill = command_backfill(w, in->command);
 	while (decide_next(w->decide, &em)) {
 		struct verdict v;
 
@@ -298,6 +301,8 @@ static void decide_all(struct world *w, const struct input *in, uint32_t first)
 	abort_cleared(w);
 	if (asked)
 		command_trigger(w, in->command, first);
+	if (fill)
+		command_backfilled(w, in->command, first);
 }
 
 static enum step_state attempt_state(const struct step_cell *s)

@@ -351,6 +351,21 @@ static bool q_audit(struct reader_db *r, const struct query *q, GString *out,
 	return list(r, st, out, err);
 }
 
+/* One statement: as_of and the rows are of one moment. */
+static bool q_fired_dues(struct reader_db *r, const struct query *q, GString *out,
+    struct err *err)
+{
+	sqlite3_stmt *st = prepare(r, "SELECT (SELECT coalesce(max(seq0+n-1),0) FROM"
+	    " turn) AS as_of, (SELECT"
+	    " coalesce(json_group_array(json_object('due',d.due_ms,"
+	    "'state',r.state)),'[]') FROM decision d LEFT JOIN run r ON r.id=d.run WHERE"
+	    " d.rule_id IN (SELECT id FROM rule WHERE name=?1) AND d.outcome='fired' AND"
+	    " d.due_ms IS NOT NULL) AS \"fired:j\"");
+
+	bind_z(st, 1, q->rule);
+	return list(r, st, out, err);
+}
+
 /* What COMMAND_RETRY carries, so that the world needs no memory of ended runs. */
 static bool q_retry(struct reader_db *r, const struct query *q, GString *out,
 		    struct err *err)
@@ -406,6 +421,7 @@ static bool (*const questions[])(struct reader_db *, const struct query *, GStri
 	[QUERY_MODELS] = q_models,       [QUERY_DUES] = q_dues,
 	[QUERY_AUDIT] = q_audit,         [QUERY_RETRY] = q_retry,
 	[QUERY_ENDED] = q_ended,
+	[QUERY_FIRED_DUES] = q_fired_dues,
 };
 
 bool query_run(struct reader_db *r, const struct query *q, GString *json, struct err *err)

@@ -12,6 +12,7 @@
 enum query_kind { QUERY_RUNS = 1, QUERY_RUN, QUERY_DECISIONS, QUERY_DECISION,
 	QUERY_EVENTS, QUERY_QUARANTINE, QUERY_MODELS, QUERY_DUES, QUERY_AUDIT,
 	QUERY_RETRY,
+	QUERY_FIRED_DUES,	/* of a rule: [{"as_of": seq, "fired": [{due state}]}] */
 	QUERY_ENDED };		/* attempts that ended at or after since_ms, oldest first,
 				 * but for the champions' runs: {key finished} */
 struct query {

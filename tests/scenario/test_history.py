@@ -291,6 +291,55 @@ pipelines: [{name: noop, steps: [{name: g, gate: "true"}]}]
         self.assertIn("it would be refused", done.stderr)
 
 
+class Backfill(unittest.TestCase):
+    """Due times of before the rule was there: decided once, however often it is asked."""
+    RULES = """
+rules:
+  - {name: fives, schedule: {cron: "*/5 * * * *"}, run: {pipeline: noop, params: {n: 1}}}
+  - {name: each, on: ping, run: {pipeline: noop, params: {n: 2}}}
+pipelines:
+  - {name: noop, params: {n: {type: int}}, steps: [{name: g, gate: "params.n < 5"}]}
+"""
+
+    def test_once(self):
+        with Daemon(rules={"r.yaml": self.RULES}) as d:
+            now = datetime.now(timezone.utc)
+            begin, end = ((now - timedelta(hours=h)).strftime("%Y-%m-%dT%H:%M:%SZ")
+                          for h in (2, 1))
+            args = ["backfill", "fives", "--from", begin, "--to", end]
+            dry = d.ctl_json(*args, "--dry-run")
+            self.assertEqual(len(dry["due"]), 12)
+            self.assertFalse(dry["more"])
+            self.assertEqual(d.runs(), [])
+            two = d.ctl_json(*args, "--limit", "2")
+            self.assertEqual(two["fired"], 2)
+            self.assertEqual([x["due"] for x in two["decisions"]], dry["due"][:2])
+            rest = d.ctl_json(*args)
+            self.assertEqual([x["due"] for x in rest["decisions"]], dry["due"][2:])
+            self.assertEqual(len(d.runs()), 12)
+            # a repeat does nothing, and a restart forgets nothing
+            d.kill9()
+            d.start()
+            self.assertEqual(d.ctl_json(*args)["decisions"], [])
+            self.assertIn("0 due times would be decided, 12 fired already",
+                          d.ctl(*args, "--dry-run").stdout)
+            self.assertEqual(len(d.runs()), 12)
+            self.assertEqual(d.ctl_json(*args, "--reprocess", "failed")["fired"], 0)
+            self.assertEqual(d.ctl_json(*args, "--reprocess", "all")["fired"], 12)
+            rows = d.ctl_json("get", "decisions", "--rule", "fives")
+            self.assertEqual(sorted({r["due"] for r in rows}), dry["due"])
+            # what is about to come is the schedule's own
+            self.assertEqual(d.ctl_json("backfill", "fives", "--from", "1m")["decisions"],
+                             [])
+            self.assertIn("has no schedule", d.ctl("backfill", "each", "--from", "1h",
+                                                   expect=1).stderr)
+            self.assertIn("no rule 'x'", d.ctl("backfill", "x", "--from", "1h",
+                                               expect=1).stderr)
+            self.assertIn("every decision is the same",
+                          d.ctl("replay", "--verify", "--dir", d.dir).stdout)
+            self.assertIn("backfill", [a["verb"] for a in d.ctl_json("get", "audit")])
+
+
 class Lint(unittest.TestCase):
     """check --with-journal: what the recorded events say of the rules."""
     RULES = """

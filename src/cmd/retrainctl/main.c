@@ -14,7 +14,8 @@
 #include "cmd/retrainctl/ctl.h"
 
 #define VERBS(X) \
-	X(abort) X(backtest) X(check) X(completion) X(cron) X(describe) X(diff) \
+	X(abort) X(backfill) X(backtest) X(check) X(completion) X(cron) X(describe) \
+	X(diff) \
 	X(doctor) X(eval) X(events) X(explain) X(get) X(logs) X(new) X(pause) X(reload) \
 	X(replay) X(resume) X(retry) X(run) X(schema) X(silence) X(sources) X(test) \
 	X(trigger) X(version)

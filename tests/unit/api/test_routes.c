@@ -46,6 +46,7 @@ static const struct { const char *method, *path; enum role need; } contract[] = 
 	{ "GET", "/api/v1/decisions/{id}", ROLE_VIEWER },
 	{ "GET", "/api/v1/explain", ROLE_VIEWER },
 	{ "POST", "/api/v1/explain", ROLE_VIEWER },
+	{ "POST", "/api/v1/rules/{name}/backfill", ROLE_OPERATOR },
 	{ "GET", "/api/v1/sources", ROLE_VIEWER },
 	{ "GET", "/api/v1/models", ROLE_VIEWER },
 	{ "POST", "/api/v1/models/{name}/promote", ROLE_OPERATOR },
