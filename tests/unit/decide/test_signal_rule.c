@@ -341,6 +341,81 @@ static void since_last_success_counts_what_no_run_has_seen(void **state)
 	fx_free(&f);
 }
 
+/* Runs slower than the amount: while one is running the next amount starts another, and
+ * each takes its own share; those that fail give theirs back, in whatever order. */
+static void since_last_success_with_slow_and_failing_runs(void **state)
+{
+	struct fx f = fx_new("rules:\n"
+	    "  - name: rows\n"
+	    "    on: m\n"
+	    "    signals: {rows: {value: data.v, since: last_success}}\n"
+	    "    when: rows.sum >= 100\n"
+	    "    on_nodata: \"false\"\n"
+	    "    backoff: \"off\"\n"
+	    "    run: train\n");
+	struct run_end e = { .pipeline = STR("train"), .key = STR("") };
+
+	(void)state;
+	f.cuts = true;
+	for (int i = 0; i < 3; i++) {	/* none of the three has ended */
+		sample(&f, "", 60);
+		fx_advance(&f, 0);
+		fx_expect(&f, "");
+		sample(&f, "", 50);
+		fx_expect(&f, "fired rows\n");
+		fx_advance(&f, 0);
+		expect_state(&f, "rows", "inactive");
+	}
+	e.run = 2;
+	e.completed = true;
+	decide_run_ended(f.d, &e, f.tick);	/* its 110 are used */
+	fx_advance(&f, 0);
+	fx_expect(&f, "");
+	e.run = 1;
+	e.completed = false;
+	e.failed = true;
+	decide_run_ended(f.d, &e, f.tick);	/* 110 wait again: one more */
+	fx_advance(&f, 0);
+	fx_expect(&f, "fired rows\n");
+	fx_advance(&f, 0);
+	sample(&f, "", 99);
+	fx_expect(&f, "");
+	fx_free(&f);
+}
+
+/* What a window held when the samples stopped counts as long as the window itself. */
+static void a_burst_then_silence_does_not_keep_a_window_alive_under_for(void **state)
+{
+	static const char *const windows[] = {"over: 1h", "over: 1h, resolution: exact",
+		"over: 1h, every: 10m", "tumbling: 1h"};
+
+	(void)state;
+	for (unsigned i = 0; i < G_N_ELEMENTS(windows); i++) {
+		g_autofree char *yaml = g_strdup_printf("rules:\n"
+		    "  - name: r\n"
+		    "    on: m\n"
+		    "    signals: {s: {value: data.v, %s}}\n"
+		    "    when: s.avg > 10\n"
+		    "    for: 3h\n"
+		    "    on_nodata: \"false\"\n"
+		    "    run: train\n", windows[i]);
+		struct fx f = fx_new(yaml);
+
+		fx_source(&f, SOURCE_CAUGHT_UP);
+		for (int n = 0; n < 100; n++)
+			sample(&f, "", 20);
+		fx_advance(&f, 24 * HOUR);
+		fx_expect(&f, "");
+		expect_state(&f, "r", "inactive");
+		for (int n = 0; n < 36; n++) {	/* where they go on it does fire */
+			sample(&f, "", 20);
+			fx_advance(&f, 10 * MINUTE);
+		}
+		fx_expect(&f, "fired r\n");
+		fx_free(&f);
+	}
+}
+
 /* What flow tells while an emission is out is not lost when it is settled. */
 static void a_cut_by_the_rule_s_own_run_is_looked_at(void **state)
 {
@@ -628,6 +703,9 @@ int main(void)
 		cmocka_unit_test(refire_repeats_while_it_lasts),
 		cmocka_unit_test(every_evaluates_without_events),
 		cmocka_unit_test(since_last_success_counts_what_no_run_has_seen),
+		cmocka_unit_test(since_last_success_with_slow_and_failing_runs),
+		cmocka_unit_test(
+		    a_burst_then_silence_does_not_keep_a_window_alive_under_for),
 		cmocka_unit_test(a_cut_by_the_rule_s_own_run_is_looked_at),
 		cmocka_unit_test(equal_definitions_share_one_window),
 		cmocka_unit_test(late_and_invalid_samples_are_counted),
