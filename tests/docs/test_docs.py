@@ -122,7 +122,7 @@ class Later(unittest.TestCase):
         later = set(re.findall(r"^\| `([a-z_.]+)` .*\(not available in this version\) \|$",
                                read("docs/rules-reference.md"), re.M))
         guide = read("docs/rules.md").partition("## Not in this version")[2]
-        self.assertGreater(len(later), 20)
+        self.assertGreater(len(later), 0)
         self.assertEqual(later - set(re.findall(r"`([a-z_.]+)`", guide)), set())
 
 
