@@ -61,6 +61,8 @@ struct keyed_cell {
 	int64_t		 used_tick;
 	int64_t		 ttl_ms;
 };
+/* Why a drift's rule waits; see rearm.c */
+enum disarm { DISARM_NONE = 0, DISARM_RUN, DISARM_BACKOFF, DISARM_DEPLOY, DISARM_IDLE };
 struct key_cell {		/* CELL_KEY: one rule and key */
 	struct keyed_cell head;
 	struct machine	 m;
@@ -81,6 +83,10 @@ struct key_cell {		/* CELL_KEY: one rule and key */
 					 * 0: closed */
 	uint64_t	 probe;		/* the run that a half-open breaker let through */
 	uint32_t	 wait, join;	/* wait_cell, join_cell; 0: none */
+	uint32_t	 run;		/* that answered the drift: its number's end */
+	uint8_t		 disarm;	/* enum disarm, of its detectors: rearm.c */
+	uint8_t		 pad[3];
+	int64_t		 rearm_at;	/* tick; 0: no */
 };
 /* CELL_SIGNAL, one signal definition and key: keyed_cell, key, the signal's own state. */
 struct last_cell {		/* CELL_LAST: one selector and key; see last.c */

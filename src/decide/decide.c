@@ -49,6 +49,7 @@ struct decide *decide_new(struct cells *cells)
 	d->born_min = INT64_MAX;
 	use_init(d);
 	keys_init(d);
+	baseline_init(d);
 	silence_init(d);
 	return d;
 }
@@ -60,6 +61,7 @@ void decide_free(struct decide *d)
 	climb_leave(d);
 	keys_fini(d);
 	use_fini(d);
+	baseline_fini(d);
 	silence_fini(d);
 	if (d->rules)
 		ruleset_unref(d->rules);

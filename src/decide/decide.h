@@ -162,6 +162,9 @@ void decide_run_ended(struct decide *, const struct run_end *, int64_t tick_ms);
 void decide_model_changed(struct decide *, struct str model);
 /* A budget has more left than before: emissions owed for one may go. */
 void decide_budget_free(struct decide *);
+/* Another version is the champion: samples and windows of the model's detectors and
+ * tests go, and their rules' episodes end. */
+void decide_model_deployed(struct decide *, struct str model);
 /* A run slot of the pipeline became free: emissions owed for concurrency may go. */
 void decide_slot_free(struct decide *, struct str pipeline);
 

@@ -65,8 +65,11 @@ void emit_error(struct ctx *c, struct keyed *k, enum job_kind kind, struct str w
 
 static void machine_answer(struct ctx *c, enum machine_answer a)
 {
-	if (is_signal(c) && c->k)
-		machine_settle(&key_touch(c->d, c->k)->m, a, c->tick);
+	if (!is_signal(c) || !c->k)
+		return;
+	machine_settle(&key_touch(c->d, c->k)->m, a, c->tick);
+	if (a == MACHINE_DROPPED)
+		rearm_unanswered(c->d, c->k);
 }
 
 /* The due times that a batch carries. */
@@ -270,6 +273,10 @@ static void settle_fired(struct decide *d, const struct emission *em, struct ctx
 	w->release_at = 0;
 	if (!em->force)
 		breaker_fired(d, c->k, c->rule, run);
+	if (em->observe)
+		rearm_unanswered(d, c->k);
+	else
+		rearm_fired(d, c->k, run);
 }
 
 static void settle_stopped(struct ctx *c, const struct verdict *v)

@@ -262,6 +262,11 @@ struct str ctx_model_name(struct ctx *c)
 	return c->rule->model ? ctx_model(c) : model_of_pipeline(c);
 }
 
+void ctx_find_model(struct ctx *c)
+{
+	c->model = c->rule->model ? ctx_model(c) : model_of_pipeline(c);
+}
+
 static struct value event_value(struct ctx *c)
 {
 	struct arena *a = c->d->arena;
@@ -321,7 +326,7 @@ static void put_facts(struct ctx *c, uint32_t needs)
 	if (needs & (1u << RVAR_CHAMPION | 1u << RVAR_CANDIDATE)) {
 		struct model_fact m;
 
-		c->model = c->rule->model ? ctx_model(c) : model_of_pipeline(c);
+		ctx_find_model(c);
 		m = facts_champion(f, c->model);
 		c->vars[RVAR_CHAMPION] = facts_model_value(&m, a);
 		m = facts_candidate(f, c->model);

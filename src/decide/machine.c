@@ -50,7 +50,7 @@ int64_t machine_cooldown_left(const struct machine *m, const struct machine_conf
 	return c->cooldown_ms - gone;
 }
 
-static void end_episode(struct machine *m)
+void machine_end(struct machine *m)
 {
 	m->state = MACHINE_INACTIVE;
 	m->asked = m->owed = m->keeping = 0;
@@ -76,7 +76,7 @@ static void on_false(struct machine *m, const struct machine_config *c, int64_t 
 	if (m->state == MACHINE_INACTIVE)
 		return;
 	if (m->state == MACHINE_PENDING) {
-		end_episode(m);
+		machine_end(m);
 		return;
 	}
 	if (!m->keeping) {
@@ -86,7 +86,7 @@ static void on_false(struct machine *m, const struct machine_config *c, int64_t 
 	if (clock - m->keep_since < c->keep_ms)
 		m->state = MACHINE_HOLDING;
 	else
-		end_episode(m);
+		machine_end(m);
 }
 
 static bool refires(const struct machine *m, const struct machine_config *c, int64_t tick)

@@ -38,6 +38,8 @@ bool machine_step(struct machine *, const struct machine_config *, enum machine_
     int64_t clock, int64_t tick);
 /* The answer to a true machine_step(), or to an emission that a person asked for. */
 void machine_settle(struct machine *, enum machine_answer, int64_t tick);
+/* The episode is over, whatever its condition says; what it owed is forgotten. */
+void machine_end(struct machine *);
 /* Whether `recover` is asked instead of `when`. */
 bool machine_latched(const struct machine *);
 /* Milliseconds of tick until the cooldown ends; 0: it does not stop an emission. */

@@ -88,6 +88,8 @@ struct rule_state {
 	uint32_t	 sample_needs;	/* ... that value, each and by read */
 	bool		 model_params;	/* the pipeline's model reads its parameters */
 	bool		 has_since;	/* a since: window */
+	bool		 detects;	/* a detector */
+	bool		 pins;		/* a detector or test: of a model version */
 	GPtrArray	*keys;		/* struct keyed, in no particular order */
 	uint32_t	 dedupes;
 	uint32_t	 schedule;	/* schedule_cell */
@@ -108,6 +110,8 @@ void use_begin(struct decide *);	/* what needs a time, at the next input */
 void use_init(struct decide *);
 void use_fini(struct decide *);
 void use_mode(struct decide *, struct rule_state *);	/* off, on, observe changed */
+void use_each_key(struct decide *, struct rule_state *,
+    void (*)(struct decide *, struct rule_state *, struct keyed *));
 struct rule_state *use_state(struct decide *, uint32_t cell);
 struct sel_state *use_selector(struct decide *, const uint8_t *hash);
 /* NULL: no rule of this set has it. */
@@ -195,6 +199,7 @@ void ctx_vars(struct ctx *, struct keyed *, int64_t clock, uint32_t needs);
 struct value ctx_eval(struct ctx *, const struct prog *);
 enum result ctx_test(struct ctx *, const struct prog *);	/* NULL: true */
 struct value ctx_params(struct ctx *);			/* MAP or ERROR */
+void ctx_find_model(struct ctx *);		/* ctx.model, by rule or pipeline */
 struct str ctx_model(struct ctx *);			/* of the rule's own model: */
 struct str ctx_model_name(struct ctx *);		/* ... or of its pipeline's */
 void ctx_events_json(struct ctx *, GString *out);
@@ -341,6 +346,7 @@ struct decide {
 	GPtrArray	*stale;		/* struct rule_state with clock_stale */
 	GPtrArray	*stale_sels;	/* struct sel_state with stale */
 	GPtrArray	*climbing;	/* struct climbs: of the rule set's ladders */
+	GHashTable	*baselines;	/* of champions, parsed: baseline.c */
 	bool		 unstarted;	/* loaded or used, no time seen yet */
 	GPtrArray	*told;		/* struct rule_state whose row is to be written */
 	GHashTable	*by_uid, *by_id;	/* lookups only */
@@ -363,6 +369,7 @@ struct decide {
 		uint32_t	 awake_n, i;
 	} climb;
 	GArray		*cleared;	/* struct cleared: not told to flow yet */
+	uint64_t	 deployed;	/* hash of the model that repin() is about */
 	GArray		*triggers;	/* struct trigger */
 	uint32_t	 triggers_i;
 	struct backfill	 backfill;
@@ -453,6 +460,31 @@ void schedule_clocks(struct decide *);	/* wall stepped; cursors without a time *
 void schedule_row(struct decide *, const struct rule_state *, int64_t due_ms,
     const char *outcome);
 void schedule_arm(struct decide *, struct rule_state *);
+/* baseline.c: what a sample is judged by; NULL: nothing is known */
+void baseline_init(struct decide *);
+void baseline_fini(struct decide *);
+void baseline_forget(struct decide *, struct str model);	/* another champion */
+const struct baseline *baseline_of(struct decide *, const struct rule_signal *,
+    struct str model, struct str sub);
+/* rearm.c: drift from detection until the detector is armed again */
+void rearm_use(struct rule_state *);		/* detects and pins of its rule */
+bool rearm_drifts(const struct decide *, struct keyed *);	/* any of its detectors */
+void rearm_due(struct decide *, struct keyed *);	/* what is due by tick */
+int64_t rearm_wake(const struct decide *, const struct keyed *);  /* INT64_MAX: never */
+void rearm_fired(struct decide *, struct keyed *, uint64_t run);
+void rearm_unanswered(struct decide *, struct keyed *);	/* observed, dropped, error */
+void rearm_recovered(struct decide *, struct keyed *);	/* its episode ended */
+/* Whether this run answers the key's drift; its end. */
+bool rearm_owns(const struct decide *, const struct keyed *, uint64_t run);
+void rearm_run_ended(struct decide *, struct keyed *, const struct run_end *);
+/* The samples to come are of this model: another than before has other baselines. */
+void rearm_model(struct decide *, struct keyed *, struct str model);
+void rearm_repin(struct decide *, struct keyed *);	/* another version was deployed */
+/* Members "armed" and "rearm_at" of an object; nothing without a detector. */
+void rearm_json(const struct decide *, struct keyed *, int64_t wall, int64_t tick,
+    GString *out);
+bool rearm_blocks(const struct decide *, const struct keyed *, struct arena *,
+    struct str *ret_numbers, int64_t *ret_end);
 /* emit.c: from a true condition to an emission.  False: it was stopped here. */
 bool emit(struct decide *, struct ctx *, struct keyed *, enum job_kind,
     const struct trigger *, struct emission *);

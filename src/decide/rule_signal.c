@@ -111,6 +111,7 @@ static void set_wake(struct decide *d, struct rule_state *rs, struct keyed *k)
 	}
 	if (c->m.owed && c->release_at > now && !suppressor_on_wall(c->blocked))
 		wake = MIN(wake, c->release_at);
+	wake = MIN(wake, rearm_wake(d, k));
 	if (c->wake_at != wake || c->every_at != every) {
 		struct key_cell *w = key_touch(d, k);
 
@@ -197,6 +198,8 @@ void signal_ctx(struct decide *d, struct ctx *c, struct rule_state *rs, struct k
 	if (rs->rule->selectors_n == 1)
 		ctx_kept(c, keyed_last(d, k, 0));
 	ctx_vars(c, k, clock, rs->needs);
+	if (rs->pins && !c->model.len)
+		ctx_find_model(c);
 }
 
 /* Which model's facts it read, so that a change of theirs finds it. */
@@ -212,19 +215,24 @@ bool signal_evaluate(struct decide *d, struct rule_state *rs, struct keyed *k,
     int64_t clock, struct emission *em)
 {
 	struct machine_config cfg = machine_config_of(rs->rule);
-	struct machine m = key_get(d, k)->m;
+	struct machine m;
 	uint8_t before = key_get(d, k)->result;
 	enum machine_input in;
 	enum result res;
 	struct ctx *c = &d->ctx;
-	bool wants, out = false;
+	bool wants, latched, out = false;
 
+	rearm_due(d, k);
+	m = key_get(d, k)->m;
+	latched = machine_latched(&m);
 	signal_ctx(d, c, rs, k, clock);
 	advance_windows(c);
 	keep_model(d, k, c);
-	in = input_of(c, machine_latched(&m), &res);
+	in = input_of(c, latched, &res);
 	wants = machine_step(&m, &cfg, in, clock, d->now_tick);
 	store_machine(d, k, &m, res);
+	if (latched && m.state == MACHINE_INACTIVE)
+		rearm_recovered(d, k);
 	if (res == RESULT_ERROR && before != RESULT_ERROR)
 		emit_error(c, k, JOB_KEYS, STR("when"));
 	if (wants && may_ask(key_get(d, k), c))

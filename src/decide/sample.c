@@ -59,7 +59,7 @@ static enum signal_fate add_one(struct sampling *g)
 	struct decide *d = c->d;
 	struct sample x = { .x = 1 };
 	uint32_t root = g->root;
-	struct str sub;
+	struct str sub = STR("");
 
 	if (g->s->value && !sample_of(ctx_eval(c, g->s->value), &x))
 		return SIGNAL_INVALID;
@@ -70,7 +70,10 @@ static enum signal_fate add_one(struct sampling *g)
 		root = signal_sub(&g->s->spec, d->cells, root, sub, true);
 		if (!root)
 			return SIGNAL_FULL;
+		x.keys = signal_subs(d->cells, g->root);
 	}
+	if (g->s->spec.kind != SIGNAL_WINDOW)
+		x.baseline = baseline_of(d, g->s, c->model, sub);
 	return signal_add(&g->s->spec, d->cells, root, g->v->t_ms, &x, g->v->mark);
 }
 
@@ -139,6 +142,11 @@ enum rule_fate signal_sample(struct decide *d, const struct delivery *v, int64_t
 	ctx_init(d, c, rs, v->key);
 	ctx_event(c, d->in->event);
 	ctx_vars(c, NULL, clock, rs->sample_needs);
+	if (rs->pins) {
+		rearm_due(d, v->k);
+		ctx_find_model(c);
+		rearm_model(d, v->k, c->model);
+	}
 	for (uint32_t i = 0; i < rs->rule->signals_n; i++) {
 		enum signal_fate f;
 

@@ -113,6 +113,7 @@ static void put_key(const struct decide *d, const struct rule_state *rs,
 	json_i64(out, (int64_t)c->m.episode);
 	json_key(out, "owed");
 	json_bool(out, c->m.owed);
+	rearm_json(d, k, d->now_wall, d->now_tick, out);
 	json_key(out, "suppressed_by");
 	json_cstr(out, c->m.owed && c->blocked ? suppressor_name(c->blocked) : NULL);
 	json_key(out, "last_decision");

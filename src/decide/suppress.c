@@ -193,6 +193,16 @@ static bool ask_backoff(struct ctx *c, struct check *k, const struct key_cell *k
 	    kc->backoff_until);
 }
 
+static void ask_disarmed(struct ctx *c, struct check *k)
+{
+	struct str numbers = STR("");
+	int64_t end = INT64_MAX;
+	bool blocks = c->rs->detects && c->k &&
+	    rearm_blocks(c->d, c->k, c->d->arena, &numbers, &end);
+
+	suppress_say(k, SUPP_DISARMED, blocks, numbers, end);
+}
+
 static bool ask_always(struct ctx *c, struct check *k)
 {
 	struct arena *a = c->d->arena;
@@ -212,8 +222,9 @@ static void ask_last(struct ctx *c, struct check *k)
 
 	if (ask_cooldown(c, k, kc) || ask_backoff(c, k, kc))
 		return;
-	suppress_say(k, SUPP_DISARMED, false, STR(""), 0);	/* nothing disarms yet */
-	breaker_ask(c, k, kc);
+	ask_disarmed(c, k);
+	if (!k->by)
+		breaker_ask(c, k, kc);
 }
 
 void suppress_ask(struct ctx *c, struct check *k, bool force)

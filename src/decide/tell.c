@@ -154,7 +154,7 @@ static void run_failed(struct decide *d, struct rule_state *rs, struct keyed *k,
 		w->backoff_until = d->now_tick + w->backoff_ms;
 	}
 	if (rs->rule->kind != RULE_SIGNAL || !e->episode || w->m.episode != e->episode ||
-	    !machine_latched(&w->m))
+	    !machine_latched(&w->m) || rearm_owns(d, k, e->run))
 		return;
 	w->m.owed = 1;
 	w->blocked = 0;
@@ -185,6 +185,10 @@ void decide_run_ended(struct decide *d, const struct run_end *e, int64_t tick_ms
 
 		w->backoff_ms = w->backoff_until = 0;
 	}
+	if (rearm_owns(d, k, e->run)) {
+		rearm_run_ended(d, k, e);
+		key_wake(d, rs, k);
+	}
 }
 
 void decide_model_changed(struct decide *d, struct str model)
@@ -204,6 +208,23 @@ void decide_model_changed(struct decide *d, struct str model)
 				key_wake(d, rs, k);
 		}
 	}
+}
+
+static void repin(struct decide *d, struct rule_state *rs, struct keyed *k)
+{
+	if (key_get(d, k)->model != d->deployed)
+		return;
+	rearm_repin(d, k);
+	key_wake(d, rs, k);
+}
+
+void decide_model_deployed(struct decide *d, struct str model)
+{
+	d->deployed = hash64(HASH64, model.p, model.len);
+	baseline_forget(d, model);
+	for (uint32_t i = 0; d->rules && i < d->rules->rules_n; i++)
+		if (d->by_rule[i]->pins)
+			use_each_key(d, d->by_rule[i], repin);
 }
 
 void decide_slot_free(struct decide *d, struct str pipeline)

@@ -12,6 +12,7 @@
 #include "base/option.h"
 #include "base/time.h"
 #include "decide/priv.h"
+#include "signal/drift.h"
 
 static void json_text(GString *out, GString *s)
 {
@@ -146,8 +147,11 @@ static void put_map_detail(const struct sig_host *h, GString *s)
 	while (h->root && signal_sub_next(h->spec, h->d->cells, h->root, h->clock, &it,
 	    &sub, &root))
 		n++;
-	g_string_append_printf(s, "%s%u of %u sub-keys with data, ", s->len ? "; " : "",
+	g_string_append_printf(s, "%s%u of %u sub-keys with data", s->len ? "; " : "",
 	    n, h->root ? signal_subs(h->d->cells, h->root) : 0);
+	if (h->spec->kind != SIGNAL_WINDOW)
+		return;
+	g_string_append(s, ", ");
 	if (h->spec->min_count > 1)
 		g_string_append_printf(s, "min %u, ", h->spec->min_count);
 	print_window(h->spec, s);
@@ -165,6 +169,14 @@ static void put_detail(struct ctx *c, struct str text, GString *out)
 			continue;
 		if (h->spec->by) {
 			put_map_detail(h, s);
+			continue;
+		}
+		if (h->spec->kind == SIGNAL_DETECT) {
+			g_string_append(s, s->len ? "; " : "");
+			if (h->root)
+				detector_text(h->spec, c->d->cells, h->root, s);
+			else
+				g_string_append(s, "no sample yet");
 			continue;
 		}
 		n = h->root ? signal_count(h->spec, c->d->cells, h->root, h->clock) : 0;
@@ -283,6 +295,7 @@ static void put_state(struct ctx *c, GString *out)
 	}
 	json_key(out, "owed");
 	json_bool(out, k->m.owed);
+	rearm_json(c->d, c->k, c->wall, c->tick, out);
 	json_key(out, "clock");
 	json_time(out, c->clock);
 	json_close(out, '}');
@@ -313,8 +326,8 @@ static bool has_suppressor(const struct ctx *c, const struct check *k, enum supp
 		return c->rule->cooldown_ms > 0;
 	case SUPP_BACKOFF:
 		return c->rule->backoff;
-	case SUPP_DISARMED:		/* nothing disarms a rule yet */
-		return false;
+	case SUPP_DISARMED:
+		return c->rs->detects;
 	default:
 		return true;
 	}

@@ -194,6 +194,7 @@ static void link_rule(struct decide *d, struct rule_state *rs)
 		rs->has_since |= r->signals[i].spec.window == WINDOW_SINCE;
 		g_ptr_array_add(rs->sig[i]->rules, rs);
 	}
+	rearm_use(rs);
 }
 
 static struct sig_share *share_at(const struct decide *d, guint i)
@@ -304,6 +305,8 @@ static void expire(struct decide *d, struct rule_state *rs, struct keyed *k)
 	join_drop(d, k);
 	w = key_touch(d, k);
 	w->m.owed = w->blocked = 0;
+	if (rs->rule)
+		rearm_unanswered(d, k);
 }
 
 static int cmp_keyed(const void *a, const void *b)
@@ -314,7 +317,7 @@ static int cmp_keyed(const void *a, const void *b)
 }
 
 /* By cell, so that rows come in the same order whatever happened before. */
-static void each_key(struct decide *d, struct rule_state *rs,
+void use_each_key(struct decide *d, struct rule_state *rs,
     void (*f)(struct decide *, struct rule_state *, struct keyed *))
 {
 	g_ptr_array_sort(rs->keys, cmp_keyed);
@@ -359,14 +362,14 @@ void use_mode(struct decide *d, struct rule_state *rs)
 	struct rule_cell *w;
 
 	if (off && !c->off)
-		each_key(d, rs, expire);
+		use_each_key(d, rs, expire);
 	if (c->observe && rs->rule && !observe) {
-		each_key(d, rs, forget_observed);
+		use_each_key(d, rs, forget_observed);
 		dedupe_forget_observed(d, rs);
 	}
 	/* What was due while it was off is asked now. */
 	if (!off && c->off && rs->rule->kind == RULE_SIGNAL && d->out)
-		each_key(d, rs, wake_now);
+		use_each_key(d, rs, wake_now);
 	if (!off && c->off && rs->rule->kind == RULE_SCHEDULE)
 		schedule_enable(d, rs);
 	if (off != c->off || (rs->rule && observe != c->observe)) {
@@ -375,7 +378,7 @@ void use_mode(struct decide *d, struct rule_state *rs)
 		if (rs->rule)
 			w->observe = observe;
 	}
-	each_key(d, rs, key_arm);
+	use_each_key(d, rs, key_arm);
 	opens_arm(d, rs);
 }
 
@@ -391,11 +394,11 @@ static void take_rule(struct decide *d, const struct rule *r, const struct rule 
 	schedule_use(d, rs, old);
 	if (old && r->kind == RULE_SIGNAL && memcmp(old->hash, r->hash, 16) != 0 &&
 	    d->out)
-		each_key(d, rs, wake_now);
+		use_each_key(d, rs, wake_now);
 	if (d->out && r->kind == RULE_EVENT)
-		each_key(d, rs, join_check);
+		use_each_key(d, rs, join_check);
 	if (old && memcmp(old->hash, r->hash, 16) != 0 && d->out)
-		each_key(d, rs, wake_waiting);
+		use_each_key(d, rs, wake_waiting);
 	use_mode(d, rs);
 	clock_stale(d, rs);
 }

@@ -70,5 +70,6 @@ void model_promote(struct world *w, const struct model_new *m)
 	facts_set_champion(facts, m->model, &now);
 	if (str_is(candidate.version, m->version))
 		facts_set_candidate(facts, m->model, &none);
+	decide_model_deployed(w->decide, m->model);
 	decide_model_changed(w->decide, m->model);
 }

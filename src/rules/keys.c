@@ -118,8 +118,12 @@ const struct option rule_options[] = {
 	    "in which calendars' windows the rule may fire, and in which never"),
 	WORD(rule_keys, "on_clear", on_clear, "keep", "keep|abort",
 	    "abort: the end of an episode aborts its unfinished runs (signal rules)"),
-	LATER(rule_keys, "rearm", "when a detector is armed again"),
-	LATER(rule_keys, "rearm_after", "when a detector without a run is armed again"),
+	WORD(rule_keys, "rearm", rearm, NULL, "on_deploy",
+	    "a detector that has drifted is not armed again by a run that promoted"
+	    " nothing, only by a deploy (signal rules)"),
+	TIME(rule_keys, "rearm_after", rearm_after_ms, SECOND,
+	    "a detector whose drift no run followed is armed again after this, default"
+	    " 24h (signal rules)"),
 	NODE(rule_keys, "sequence", sequence, NULL,
 	    "names of two selectors: an event of the first, then one of the second"),
 	NODE(rule_keys, "at_least", at_least, at_least_options,
@@ -280,9 +284,12 @@ const struct option signal_options[] = {
 	    "expression of a sub-key: the signal is then a map from sub-keys to signals"),
 	COUNT(signal_keys, "max_by", max_by, "1000", 1, SIGNAL_BY_MAX,
 	    "sub-keys of a key at most; new ones are refused then"),
-	LATER(signal_keys, "detect", "a drift detector"),
+	NODE(signal_keys, "detect", detect, NULL,
+	    "a change detector instead of a window: its name, or {NAME: {parameters}}"),
+	NODE(signal_keys, "baseline", baseline, NULL,
+	    "what a detector compares with: {n, mean, sd, ...}, {learn: N}, or the name"
+	    " of an entry of the champion's baseline, default the signal's own name"),
 	LATER(signal_keys, "test", "a test against the model's baseline"),
-	LATER(signal_keys, "baseline", "what a detector or test compares with"),
 	END
 };
 

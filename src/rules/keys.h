@@ -25,6 +25,7 @@ struct rule_keys {
 	int64_t		 on_suppressed;	/* 0: unset */
 	int64_t		 on_clear;
 	int64_t		 max_keys, key_ttl_ms;
+	int64_t		 rearm, rearm_after_ms;	/* 0: unset */
 };
 struct dedupe_keys {
 	const struct yaml *key;
@@ -67,7 +68,7 @@ struct selector_keys {
 };
 struct signal_keys {
 	struct str	 from, timezone;
-	const struct yaml *value, *each, *by, *later;
+	const struct yaml *value, *each, *by, *detect, *baseline, *later;
 	int64_t		 max_by;
 	int64_t		 over_ms, tumbling_ms, offset_ms, last, since, min_count;
 	int64_t		 hop_ms, session_ms;

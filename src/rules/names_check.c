@@ -4,6 +4,8 @@
  * misspelled one is told with its place and the nearest word. */
 #include "rules/names_check.h"
 
+#include "signal/drift.h"
+
 #define AGGREGATES "count|sum|avg|min|max|stddev|first|last|rate|delta|distinct|" \
 	"quantile|age|ratio|list"
 #define LATER_AGGREGATES "drift|stat|limit|n|over"
@@ -178,7 +180,7 @@ static bool is_signal(const struct names *nm, struct str name)
 {
 	for (uint32_t i = 0; i < nm->signals_n; i++)
 		if (str_is(nm->signals[i].spec.name, name))
-			return true;
+			return nm->signals[i].spec.kind == SIGNAL_WINDOW;
 	return false;
 }
 
@@ -207,8 +209,13 @@ bool check_later(struct names *nm)
 		two[1] = (struct str){s.p + i, end - i};
 		if (!names_in(two[1], LATER_AGGREGATES))
 			continue;
-		names_tell(nm, two, 2, "'%.*s' is not available in this version",
-		    STR_ARG(two[1]));
+		if (names_in(two[1], detector_members()))
+			names_tell(nm, two, 2,
+			    "a window has no '%.*s': that is of signals with 'detect'",
+			    STR_ARG(two[1]));
+		else
+			names_tell(nm, two, 2, "'%.*s' is not available in this version",
+			    STR_ARG(two[1]));
 		ok = false;
 	}
 	return ok;
@@ -298,13 +305,41 @@ static void check_map(struct names *nm, struct rule_signal *sig, const struct st
 	}
 }
 
+/* A detector, or a map of them: which words are known, not which are needed. */
+static void check_detector(struct names *nm, struct rule_signal *sig,
+    const struct str *path, uint32_t n)
+{
+	const char *known = detector_members();
+	uint32_t at = sig->spec.by ? 2 : 1;
+	struct diag *d;
+
+	sig->read = true;
+	if (sig->spec.by && n == 2 && names_in(path[1], known)) {
+		d = names_tell(nm, path, 2,
+		    "signal '%.*s' is a map of detectors (it has 'by')",
+		    STR_ARG(path[0]));
+		if (d)
+			diag_hint(nm->ld->diags, d, "read %.*s.exists(k, s, s.%.*s)",
+			    STR_ARG(path[0]), STR_ARG(path[1]));
+	} else if (n > at && !names_in(path[at], known)) {
+		d = names_tell(nm, path, at + 1, "a detector has no '%.*s'",
+		    STR_ARG(path[at]));
+		near_in(nm, d, path[at], known);
+	} else if (n == 1 && !sig->spec.by) {
+		names_tell(nm, path, 1, "signal '%.*s' is a detector: read one of its"
+		    " members, as '%.*s.drift'", STR_ARG(path[0]), STR_ARG(path[0]));
+	}
+}
+
 void check_signal(struct names *nm, struct rule_signal *sig, const struct str *path,
     uint32_t n)
 {
 	uint32_t bit = n >= 2 ? signal_aggregate_bit(path[1]) : 0;
 	struct diag *d;
 
-	if (sig->spec.by) {
+	if (sig->spec.kind == SIGNAL_DETECT) {
+		check_detector(nm, sig, path, n);
+	} else if (sig->spec.by) {
 		check_map(nm, sig, path, n);
 	} else if (bit == AGG_QUANTILE) {
 		d = names_tell(nm, path, 2, "'quantile' takes a number from 0 to 1");

@@ -1,6 +1,7 @@
 /* The key tables as JSON schema and reference page, and advice on finished rules. */
 #include "base/json.h"
 #include "rules/keys.h"
+#include "rules/rule_detect.h"
 #include "rules/ruleset.h"
 
 static const struct {
@@ -16,7 +17,8 @@ static const struct {
 	selector_options},
     {"Signals",
 	"`signals` is a map from names to these keys.  A signal has one window:"
-	" `over` (with `every`: hopping), `tumbling`, `session`, `last` or `since`."
+	" `over` (with `every`: hopping), `tumbling`, `session`, `last` or `since`, or a"
+	" detector (`detect`, see Detectors)."
 	"  Expressions read `NAME.count`, `.sum`, `.avg`, `.min`, `.max`, `.stddev`,"
 	" `.first`, `.last`, `.rate`, `.delta`, `.distinct`, `.quantile(q)`, `.age`,"
 	" `.ratio` and `.list`.",
@@ -46,6 +48,7 @@ void rules_reference(GString *md)
 			g_string_append_printf(md, "%s\n\n", sections[i].intro);
 		options_markdown(sections[i].rows, "", md);
 	}
+	rules_detectors(md);
 }
 
 static void list_of(const struct option *rows, const char *name, GString *out)

@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 
+#define REARM_AFTER_MS (24 * INT64_C(3600000))
 #define EVENT (1u << RULE_EVENT)
 #define SIGNAL (1u << RULE_SIGNAL)
 #define SCHEDULE (1u << RULE_SCHEDULE)
@@ -23,6 +24,7 @@ static const struct {
 	{"within", EVENT},
 	{"signals", SIGNAL}, {"for", SIGNAL}, {"keep_firing_for", SIGNAL},
 	{"recover", SIGNAL}, {"on_clear", SIGNAL}, {"refire", SIGNAL}, {"every", SIGNAL},
+	{"rearm", SIGNAL}, {"rearm_after", SIGNAL},
 };
 static const char *const kind_names[] = {
 	[RULE_EVENT] = "an event rule", [RULE_SIGNAL] = "a signal rule",
@@ -257,6 +259,8 @@ static void read_plain(struct reading *rd)
 	r->on_clear = (enum on_clear)k->on_clear;
 	r->max_keys = (uint32_t)k->max_keys;
 	r->key_ttl_ms = k->key_ttl_ms;
+	r->rearm_on_deploy = k->rearm != 0;
+	r->rearm_after_ms = k->rearm_after_ms ? k->rearm_after_ms : REARM_AFTER_MS;
 	r->on_suppressed = r->kind == RULE_SIGNAL ? SUPPRESSED_DEFER : SUPPRESSED_DROP;
 	if (k->on_suppressed)
 		r->on_suppressed = (enum on_suppressed)k->on_suppressed;
@@ -295,6 +299,19 @@ static void check_pace(struct reading *rd)
 	WARN(rd->ld, y, "without backoff a failed or rejected run is followed by the next"
 	    " at once, for as long as the condition holds: set a 'cooldown', or read"
 	    " 'last_run' or a signal 'since: last_success'");
+}
+
+static void check_rearm(struct reading *rd)
+{
+	static const char *const keys[] = { "rearm", "rearm_after" };
+
+	for (uint32_t i = 0; i < rd->r->signals_n; i++)
+		if (rd->r->signals[i].spec.kind == SIGNAL_DETECT)
+			return;
+	for (size_t i = 0; i < G_N_ELEMENTS(keys); i++)
+		if (rd->r->kind == RULE_SIGNAL && yaml_get(rd->map, str_of(keys[i])))
+			BAD(rd->ld, load_key(rd->map, keys[i]),
+			    "'%s' needs a signal with 'detect'", keys[i]);
 }
 
 static void hash_rule(struct reading *rd)
@@ -351,6 +368,7 @@ void rule_read(struct build *b, struct rule_file *file, const struct yaml *map,
 	rule_schedule(&rd);
 	read_conditions(&rd);
 	check_pace(&rd);
+	check_rearm(&rd);
 	r->reads_now = (rd.when_seen & NAME_NOW) != 0;
 	r->reads_facts = (rd.seen & (NAME_LAST | NAME_MODEL)) != 0;
 	keep_reads(&rd);

@@ -3,6 +3,7 @@
  * The hash is over what the definition means (milliseconds, the selector's hash, the
  * value's text), so that `60m` for `1h` or another order of keys keeps the window. */
 #include "rules/build.h"
+#include "rules/rule_detect.h"
 
 #include "base/json.h"
 #include "base/zone.h"
@@ -160,7 +161,12 @@ static void read_signal(struct reading *rd, const struct yaml *key,
 		return;
 	}
 	options_read(signal_options, map, &k, rd->ld->tree, rd->ld->diags);
-	read_window(rd, map, &k, &s->spec);
+	if (load_get(map, "detect"))
+		rule_detect(rd, map, s);
+	else
+		read_window(rd, map, &k, &s->spec);
+	if (load_get(map, "baseline") && !load_get(map, "detect"))
+		BAD(rd->ld, load_key(map, "baseline"), "'baseline' needs 'detect'");
 	s->spec.by = load_get(map, "by") != NULL;
 	s->spec.max_by = (uint32_t)k.max_by;
 }
@@ -185,7 +191,8 @@ void rule_signals(struct reading *rd)
 	rd->names.signals_n = r->signals_n;
 }
 
-static void hash_signal(struct reading *rd, struct rule_signal *s, unsigned seen)
+static void hash_signal(struct reading *rd, const struct yaml *map,
+    struct rule_signal *s, unsigned seen)
 {
 	const struct signal_spec *spec = &s->spec;
 	GString *j = g_string_new(NULL);
@@ -197,6 +204,8 @@ static void hash_signal(struct reading *rd, struct rule_signal *s, unsigned seen
 	json_key(j, "selector"), json_cstr(j, hex);
 	json_key(j, "value"), json_str(j, s->value ? expr_text(s->value) : STR(""));
 	rule_sample_hash(s, j);
+	if (spec->kind == SIGNAL_DETECT)
+		rule_detect_hash(rd, map, j);
 	json_key(j, "window"), json_i64(j, spec->window);
 	json_key(j, "over"), json_i64(j, spec->over_ms);
 	json_key(j, "offset"), json_i64(j, spec->offset_ms);
@@ -253,6 +262,7 @@ void rule_signal_values(struct reading *rd)
 			continue;
 		read_from(rd, map, s);
 		s->spec.lateness_ms = r->selectors[s->from].lateness_ms;
-		hash_signal(rd, s, rule_sample(rd, map, s));
+		hash_signal(rd, map, s, rule_sample(rd, map, s));
+		rule_detect_check(rd, map, s);
 	}
 }

@@ -52,6 +52,8 @@ struct rule_signal {
 	const struct prog *value;	/* NULL: counts events (value 1) */
 	const struct prog *each;	/* list or map of samples; NULL: one per event */
 	const struct prog *by;		/* the sub-key; NULL: no map (spec.by) */
+	struct str	 baseline_name;	/* entry of the champion's; empty: its own name */
+	uint32_t	 learn;		/* baseline: {learn: N}; 0: not */
 };
 struct rule {
 	uint32_t	 index;		/* in ruleset.rules */
@@ -93,6 +95,8 @@ struct rule {
 	enum on_clear	 on_clear;
 	uint32_t	 max_keys;
 	int64_t		 key_ttl_ms;
+	bool		 rearm_on_deploy;	/* not by a run that promoted nothing */
+	int64_t		 rearm_after_ms;	/* a drift without a run; tick */
 	bool		 reads_facts;	/* any of its expressions: last_run, last_success,
 					 * champion, candidate */
 	bool		 reads_now;	/* when or recover */

@@ -18,6 +18,7 @@
 #include "base/option.h"
 #include "base/time.h"
 #include "base/zone.h"
+#include "signal/drift.h"
 #include "signal/window.h"
 
 #define TIME_BOUND (INT64_C(1) << 52)	/* so that window arithmetic cannot overflow */
@@ -71,8 +72,13 @@ void state_begin(const struct signal_spec *spec, struct cells *cells, uint32_t c
     uint32_t before)
 {
 	const struct window_ops *ops = ops_of(spec);
-	struct window_head *h =
-	    head_begin(cells, cell, before, ops->bytes(spec), ops->form);
+	struct window_head *h;
+
+	if (spec->kind == SIGNAL_DETECT) {
+		detector_begin(cells, cell, before);
+		return;
+	}
+	h = head_begin(cells, cell, before, ops->bytes(spec), ops->form);
 
 	h->columns = ops->columns ? ops->columns(spec) : 0;
 }
@@ -114,6 +120,8 @@ void signal_free(struct cells *cells, uint32_t root)
 	case FORM_MAP:
 		map_free(cells, root);
 		break;
+	case FORM_DETECTOR:	/* nothing beside the root */
+		break;
 	}
 	cells_drop(cells, root);
 }
@@ -123,6 +131,8 @@ enum signal_fate signal_add(const struct signal_spec *spec, struct cells *cells,
 {
 	if (t_ms < -TIME_BOUND || t_ms > TIME_BOUND || s->counts)
 		return SIGNAL_INVALID;
+	if (spec->kind == SIGNAL_DETECT)
+		return detector_add(spec, cells, root, t_ms, s, watermark);
 	if (s->text.p ? !(spec->aggregates & (AGG_DISTINCT | AGG_LIST)) ||
 		s->text.len > SIGNAL_TEXT_MAX : !isfinite(s->x))
 		return SIGNAL_INVALID;
@@ -134,7 +144,7 @@ static void advance(const struct signal_spec *spec, struct cells *cells, uint32_
 {
 	const struct window_ops *ops = ops_of(spec);
 
-	if (ops->advance)
+	if (spec->kind == SIGNAL_WINDOW && ops->advance)
 		ops->advance(spec, cells, root, clock_ms);
 }
 
@@ -245,6 +255,8 @@ struct value signal_read(const struct signal_spec *spec, const struct cells *cel
 	uint32_t bit = signal_aggregate_bit(what);
 	struct tally t;
 
+	if (spec->kind == SIGNAL_DETECT)
+		return detector_read(spec, cells, root, what);
 	if (bit == 0 || bit == AGG_QUANTILE)
 		return (struct value){.tag = VALUE_ABSENT};
 	if (bit == AGG_AGE)
@@ -286,6 +298,8 @@ uint64_t signal_count(const struct signal_spec *spec, const struct cells *cells,
 {
 	struct tally t;
 
+	if (spec->kind == SIGNAL_DETECT)
+		return detector_count(spec, cells, root);
 	tally_of(spec, cells, root, clock_ms, 0, NULL, &t);
 	return t.n;
 }
@@ -293,8 +307,11 @@ uint64_t signal_count(const struct signal_spec *spec, const struct cells *cells,
 bool signal_has_data(const struct signal_spec *spec, const struct cells *cells,
     uint32_t root, int64_t clock_ms)
 {
-	uint64_t n = signal_count(spec, cells, root, clock_ms);
+	uint64_t n;
 
+	if (spec->kind == SIGNAL_DETECT)
+		return detector_known(spec, cells, root);
+	n = signal_count(spec, cells, root, clock_ms);
 	return n > 0 && n >= spec->min_count;
 }
 
@@ -321,6 +338,8 @@ static int64_t next_change(const struct signal_spec *spec, const struct cells *c
 	const struct window_ops *ops = ops_of(spec);
 	int64_t next = INT64_MAX;
 
+	if (spec->kind == SIGNAL_DETECT)
+		return next;
 	if (ops->next)
 		next = ops->next(spec, cells, root, clock_ms);
 	if (spec->aggregates & AGG_AGE)
@@ -389,6 +408,10 @@ static void state_summary(const struct signal_spec *spec, const struct cells *ce
 {
 	struct tally t;
 
+	if (spec->kind == SIGNAL_DETECT) {
+		detector_summary(spec, cells, root, json);
+		return;
+	}
 	tally_of(spec, cells, root, clock_ms, 0, NULL, &t);
 	json_key(json, "count");
 	json_i64(json, (int64_t)t.n);
@@ -407,9 +430,38 @@ void signal_summary(const struct signal_spec *spec, const struct cells *cells,
 	json_open(json, '{');
 	if (spec->by) {
 		map_summary(spec, cells, root, clock_ms, json);
-		window_member(spec, json);
+		if (spec->kind == SIGNAL_WINDOW)
+			window_member(spec, json);
 	} else {
 		state_summary(spec, cells, root, clock_ms, json);
 	}
 	json_close(json, '}');
+}
+
+bool signal_drifts(const struct signal_spec *spec, const struct cells *cells,
+    uint32_t root)
+{
+	uint32_t state;
+
+	if (spec->kind != SIGNAL_DETECT)
+		return false;
+	if (!spec->by)
+		return detector_drifts(spec, cells, root);
+	for (uint32_t i = 0; (state = map_state(cells, root, i)); i++)
+		if (detector_drifts(spec, cells, state))
+			return true;
+	return false;
+}
+
+void signal_rearm(const struct signal_spec *spec, struct cells *cells, uint32_t root)
+{
+	uint32_t state;
+
+	if (spec->kind != SIGNAL_DETECT)
+		return;
+	if (!spec->by && detector_drifts(spec, cells, root))
+		detector_rearm(spec, cells, root);
+	for (uint32_t i = 0; spec->by && (state = map_state(cells, root, i)); i++)
+		if (detector_drifts(spec, cells, state))
+			detector_rearm(spec, cells, state);
 }

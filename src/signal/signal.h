@@ -28,6 +28,7 @@
 #include "expr/value.h"
 
 struct baseline;	/* of a detector or a test */
+struct detect_spec;
 
 enum signal_kind { SIGNAL_WINDOW = 0, SIGNAL_DETECT, SIGNAL_TEST };
 enum signal_window { WINDOW_SLIDING = 1, WINDOW_TUMBLING, WINDOW_COUNT, WINDOW_SINCE,
@@ -54,6 +55,9 @@ struct signal_spec {
 	bool		 by;		/* a map: the root holds sub-keys */
 	uint32_t	 max_by;
 	uint32_t	 aggregates;	/* what the rules read */
+	const struct detect_spec *detect;	/* SIGNAL_DETECT, its baseline given */
+	const struct detect_spec *learns;	/* ... learned; NULL: never */
+	const struct baseline *baseline;	/* given in the rule; NULL: elsewhere */
 };
 #define SIGNAL_BY_MAX 4000
 #define SIGNAL_TEXT_MAX 1024		/* bytes; a longer text is invalid */
@@ -67,6 +71,7 @@ struct sample {
 	const double	*counts;
 	uint32_t	 counts_n;
 	const struct baseline *baseline;	/* SIGNAL_DETECT, _TEST; NULL: none */
+	uint32_t	 keys;		/* sub-keys of its map; 0: it is none */
 };
 enum signal_fate { SIGNAL_TAKEN = 1, SIGNAL_LATE, SIGNAL_INVALID, SIGNAL_FULL };
 
@@ -127,6 +132,9 @@ int64_t signal_next_change(const struct signal_spec *, const struct cells *,
 void signal_cut(const struct signal_spec *, struct cells *, uint32_t root, uint64_t run);
 void signal_settle(const struct signal_spec *, struct cells *, uint32_t root,
     uint64_t run, bool merge_back);
+/* Detectors: whether any has drifted; those that have begin anew, armed. */
+bool signal_drifts(const struct signal_spec *, const struct cells *, uint32_t root);
+void signal_rearm(const struct signal_spec *, struct cells *, uint32_t root);
 /* {"count":..,"window":..,"from":..,"to":..}: the summary explain prints.  Of a map:
  * {"keys":..,"with_data":..,"refused":..,"window":..}. */
 void signal_summary(const struct signal_spec *, const struct cells *, uint32_t root,

@@ -13,7 +13,8 @@
 
 /* Kinds of cells. */
 enum { CELL_STATE = 16, CELL_CHUNK, CELL_BINS, CELL_DISTINCT, CELL_LIST, CELL_TEXT };
-enum form { FORM_PANES = 1, FORM_SAMPLES, FORM_SINCE, FORM_SESSION, FORM_MAP };
+enum form { FORM_PANES = 1, FORM_SAMPLES, FORM_SINCE, FORM_SESSION, FORM_MAP,
+	FORM_DETECTOR };
 
 struct window_head {
 	uint16_t before;	/* of the cell: only where the state is all of it */

@@ -135,7 +135,7 @@ static void shipped_rules_load_without_a_word(void **state)
 		ruleset_lint(rs, diags);
 	diags_render(diags, out);
 	assert_string_equal(out->str, "");
-	assert_int_equal(rs->rules_n, 4);
+	assert_int_equal(rs->rules_n, 5);
 	ruleset_unref(rs);
 	diags_free(diags);
 	for (guint i = 0; i < v->len; i++)
