@@ -36,9 +36,13 @@ static void rule_open(const struct decide *d, const struct rule *r, GString *s)
 	member_str(s, "pipeline", r->pipeline ? r->pipeline->name : STR(""));
 	member_str(s, "description", r->description);
 	member_str(s, "owner", r->owner);
-	if (r->schedule) {
+	if (r->schedules_n) {
 		GString *text = g_string_new(NULL);
-		schedule_print(r->schedule, text);
+
+		for (uint32_t i = 0; i < r->schedules_n; i++) {
+			g_string_append(text, i ? "; " : "");
+			schedule_print(r->schedules[i].at, text);
+		}
 		member_str(s, "schedule", (struct str){ text->str, (uint32_t)text->len });
 		g_string_free(text, TRUE);
 	}

@@ -157,7 +157,7 @@ struct source_cell {
 	int64_t		 tick;		/* since when */
 };
 enum { DECIDED_MAX = 128 };
-struct schedule_cell {		/* one per rule; the cursor belongs to `hash` */
+struct schedule_cell {		/* one per schedule of a rule, known by `hash` */
 	uint32_t	 rule_id;
 	uint32_t	 decided_n;
 	uint8_t		 hash[16];

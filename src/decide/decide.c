@@ -141,6 +141,7 @@ static void key_due(struct decide *d, uint32_t cell)
 static void begin_due(struct decide *d, uint64_t id)
 {
 	struct rule_state *rs = rule_by_id(d, (uint32_t)id);
+	struct sched *sched;
 
 	switch ((enum due_class)(id >> 56)) {
 	case DUE_KEY:
@@ -163,9 +164,10 @@ static void begin_due(struct decide *d, uint64_t id)
 			decision_flush(d, rs);
 		break;
 	case DUE_SCHEDULE:
-		if (!rs || !rs->rule || !rs->sched.pos || rs->sched.at > d->now_wall)
+		sched = rs && rs->rule ? schedule_of_due(rs, id) : NULL;
+		if (!sched || !sched->due.pos || sched->due.at > d->now_wall)
 			break;
-		schedule_job_begin(d, rs);
+		schedule_job_begin(d, sched);
 		d->working = true;
 		break;
 	case DUE_BACK:

@@ -59,7 +59,7 @@ void emit_error(struct ctx *c, struct keyed *k, enum job_kind kind, struct str w
 
 	c->k = k;
 	if (kind == JOB_DUE)
-		schedule_row(c->d, c->rs, c->due_ms, "error");
+		schedule_row(c->d, c->rs, c->schedule, c->due_ms, "error");
 	write_row(c, &none, &row, &view);
 }
 
@@ -89,7 +89,7 @@ static void stopped(struct ctx *c, struct check *k, enum job_kind kind,
 
 	row.by = k->by;
 	if (kind == JOB_DUE)
-		schedule_row(c->d, c->rs, c->due_ms, "suppressed");
+		schedule_row(c->d, c->rs, c->schedule, c->due_ms, "suppressed");
 	if (t) {
 		view.actor = t->actor;
 	} else if (kind == JOB_WAIT) {
@@ -364,7 +364,7 @@ void decide_settle(struct decide *d, const struct emission *em, const struct ver
 	else if (o == OUTCOME_ERROR && p->kind != JOB_TRIGGER)
 		machine_answer(c, MACHINE_DROPPED);
 	if (p->kind == JOB_DUE)
-		schedule_row(d, c->rs, c->due_ms, outcome_name(o));
+		schedule_row(d, c->rs, c->schedule, c->due_ms, outcome_name(o));
 	if (news)
 		write_row(c, &p->check, &row, &view);
 	else

@@ -144,7 +144,7 @@ static bool path_is(const struct path *p, const char *a, const char *b)
 void ctx_due(struct ctx *c, int64_t due_ms)
 {
 	struct decide *d = c->d;
-	int64_t prev = schedule_prev(c->rule->schedule, due_ms);
+	int64_t prev = rule_due_prev(c->rule, due_ms);
 	char text[TIME_TEXT];
 	struct str s = { "", 0 };
 

@@ -45,7 +45,7 @@ static bool load_keyed(struct decide *d, uint32_t id, struct err *err)
 		s = cells_get(d->cells, id);
 		rs = rule_by_id(d, s->rule_id);
 		if (rs)
-			rs->schedule = id;
+			schedule_load(rs, id);
 		return true;
 	}
 	if (kind != CELL_KEY && kind != CELL_SIGNAL && kind != CELL_LAST &&

@@ -74,6 +74,12 @@ struct sig_share {		/* one signal definition */
 	const struct signal_spec *spec;
 	GPtrArray	*rules;
 };
+struct sched {			/* one schedule of a rule */
+	struct rule_state *rs;
+	uint32_t	 index;		/* in rule->schedules */
+	uint32_t	 cell;		/* schedule_cell */
+	struct due	 due;
+};
 struct rule_state {
 	uint32_t	 id, cell;
 	struct str	 uid, name;	/* own copies */
@@ -92,11 +98,13 @@ struct rule_state {
 	bool		 pins;		/* a detector or test: of a model version */
 	GPtrArray	*keys;		/* struct keyed, in no particular order */
 	uint32_t	 dedupes;
-	uint32_t	 schedule;	/* schedule_cell */
+	struct sched	*sched;		/* by schedule of the rule; while it is in no set,
+					 * whatever is left of them */
+	uint32_t	 sched_n;
 	int64_t		 moved;		/* where its clock was moved: see clock_of() */
 	struct heap	 clock;		/* keyed.clock */
 	struct due	 clock_tick;	/* when tick alone moves the clock far enough */
-	struct due	 flush, sched;
+	struct due	 flush;
 	struct due	 opens;		/* wall: the first end of what stops a key */
 	bool		 clock_stale;	/* clock_tick is to be computed again */
 	struct climbs	*climbs;	/* of its ladder; NULL: it is on none */
@@ -183,6 +191,7 @@ struct ctx {
 	struct value	*fields;
 	struct str	 model;		/* resolved; empty: none */
 	int64_t		 clock, due_ms, wall, tick;
+	uint32_t	 schedule;	/* of the rule: whose due_ms it is */
 	uint8_t		 depth;
 	uint32_t	 selector;	/* that took `event` */
 	struct trace	*trace;
@@ -313,6 +322,7 @@ struct job {			/* one rule's share of the input */
 	uint32_t	 n, cap, i;
 	bool		 begun;		/* the body's samples were added */
 	int64_t		*due;		/* DUE */
+	struct sched	*sched;
 	const struct trigger *trigger;
 };
 struct pending {		/* the emission that is out for admission */
@@ -450,16 +460,19 @@ void key_arm_hold(struct decide *, struct keyed *, int64_t hold);
 struct keyed *key_new(struct decide *, struct rule_state *, struct str key);
 struct machine_config machine_config_of(const struct rule *);
 /* rule_schedule.c */
-void schedule_job_begin(struct decide *, struct rule_state *);
+void schedule_job_begin(struct decide *, struct sched *);
 bool schedule_body(struct decide *, struct job *, struct emission *);
 void schedule_use(struct decide *, struct rule_state *, const struct rule *old);
 void schedule_enable(struct decide *, struct rule_state *);	/* no time it was off */
 bool schedule_is_back(const struct decide *, int64_t wall_ms);	/* before a cursor */
 void schedule_back(struct decide *);	/* ... and that is believed */
 void schedule_clocks(struct decide *);	/* wall stepped; cursors without a time */
-void schedule_row(struct decide *, const struct rule_state *, int64_t due_ms,
-    const char *outcome);
+void schedule_row(struct decide *, const struct rule_state *, uint32_t schedule,
+    int64_t due_ms, const char *outcome);
 void schedule_arm(struct decide *, struct rule_state *);
+void schedule_load(struct rule_state *, uint32_t cell);
+struct sched *schedule_of_due(struct rule_state *, uint64_t id);	/* NULL: gone */
+int64_t schedule_at(const struct rule_state *);	/* when the next starts; INT64_MAX */
 /* baseline.c: what a sample is judged by; NULL: nothing is known */
 void baseline_init(struct decide *);
 void baseline_fini(struct decide *);

@@ -8,7 +8,8 @@
  *
  * Invariants
  *   (1) The cursor belongs to the schedule's definition (its hash); an edit begins a
- *       new one at the time of the edit, so it never fires at once.
+ *       new one at the time of the edit, so it never fires at once.  A rule may have
+ *       several; what one of them decided, the others skip: an instant fires once.
  *   (2) decided[] holds what was decided after `closed`; when it is full the oldest
  *       becomes `closed`.  So a due time that fired never fires again, and an edit
  *       leaves both.
@@ -33,20 +34,24 @@
 #define SEARCH_MAX 100000
 #define MISSED_MS 60000
 
-static const struct schedule_cell *get(const struct decide *d,
-				       const struct rule_state *rs)
+static const struct schedule_cell *get(const struct decide *d, const struct sched *sc)
 {
-	return rs->schedule ? cells_get(d->cells, rs->schedule) : NULL;
+	return sc->cell ? cells_get(d->cells, sc->cell) : NULL;
 }
 
-static struct schedule_cell *touch(struct decide *d, const struct rule_state *rs)
+static struct schedule_cell *touch(struct decide *d, const struct sched *sc)
 {
-	return cells_touch(d->cells, rs->schedule);
+	return cells_touch(d->cells, sc->cell);
 }
 
-static int64_t starts(const struct rule_state *rs, int64_t due)
+static const struct rule_schedule *def(const struct sched *sc)
 {
-	return due + schedule_jitter(rs->uid, due, rs->rule->jitter_ms);
+	return &sc->rs->rule->schedules[sc->index];
+}
+
+static int64_t starts(const struct sched *sc, int64_t due)
+{
+	return due + schedule_jitter(sc->rs->uid, due, def(sc)->jitter_ms);
 }
 
 static bool is_decided(const struct schedule_cell *s, int64_t due)
@@ -58,11 +63,10 @@ static bool is_decided(const struct schedule_cell *s, int64_t due)
 }
 
 /* The first due time after `t` that was not decided. */
-static int64_t next_open(const struct rule_state *rs, const struct schedule_cell *s,
-    int64_t t)
+static int64_t next_open(const struct sched *sc, const struct schedule_cell *s, int64_t t)
 {
 	do
-		t = schedule_next(rs->rule->schedule, t);
+		t = schedule_next(def(sc)->at, t);
 	while (t != INT64_MAX && is_decided(s, t));
 	return t;
 }
@@ -96,33 +100,72 @@ static int64_t born_ahead(const struct schedule_cell *s)
 	return s->born_s && s->cursor <= born - 1000 ? born : INT64_MIN;
 }
 
-static bool is_missed(const struct decide *d, const struct rule_state *rs, int64_t due)
+static bool is_missed(const struct decide *d, const struct sched *sc, int64_t due)
 {
-	return d->now_wall - starts(rs, due) > MISSED_MS;
+	return d->now_wall - starts(sc, due) > MISSED_MS;
 }
 
 /* The wall at which a cursor behind `born` goes on, its first open due time being
  * `due`: see go_to_born(). */
-static int64_t goes_on(const struct rule_state *rs, int64_t due, int64_t born)
+static int64_t goes_on(const struct sched *sc, int64_t due, int64_t born)
 {
-	return due > born ? born : MAX(born, starts(rs, due) + MISSED_MS + 1);
+	return due > born ? born : MAX(born, starts(sc, due) + MISSED_MS + 1);
 }
 
-void schedule_arm(struct decide *d, struct rule_state *rs)
+static void arm(struct decide *d, struct sched *sc)
 {
-	const struct schedule_cell *s = get(d, rs);
+	const struct schedule_cell *s = get(d, sc);
+	const struct rule *r = sc->rs->rule;
 	int64_t at = INT64_MAX, due, born;
 
-	if (s && s->has_cursor && rs->rule && rs->rule->kind == RULE_SCHEDULE) {
-		due = next_open(rs, s, s->cursor);
-		at = due == INT64_MAX ? due : starts(rs, due);
+	if (s && s->has_cursor && r && r->kind == RULE_SCHEDULE) {
+		due = next_open(sc, s, s->cursor);
+		at = due == INT64_MAX ? due : starts(sc, due);
 		if (s->cursor > s->closed || s->began)
 			d->cursor_max = MAX(d->cursor_max, s->cursor);
 		born = born_ahead(s);
 		if (born != INT64_MIN)
-			d->born_min = MIN(d->born_min, goes_on(rs, due, born));
+			d->born_min = MIN(d->born_min, goes_on(sc, due, born));
 	}
-	heap_set(&d->wall, &rs->sched, at);
+	heap_set(&d->wall, &sc->due, at);
+}
+
+void schedule_arm(struct decide *d, struct rule_state *rs)
+{
+	for (uint32_t i = 0; i < rs->sched_n; i++)
+		arm(d, &rs->sched[i]);
+}
+
+int64_t schedule_at(const struct rule_state *rs)
+{
+	int64_t at = INT64_MAX;
+
+	for (uint32_t i = 0; i < rs->sched_n; i++)
+		if (rs->sched[i].due.pos)
+			at = MIN(at, rs->sched[i].due.at);
+	return at;
+}
+
+struct sched *schedule_of_due(struct rule_state *rs, uint64_t id)
+{
+	uint32_t i = (uint32_t)(id >> 32) & 0xffff;
+
+	return i < rs->sched_n ? &rs->sched[i] : NULL;
+}
+
+static void set_ids(struct sched *sc, struct rule_state *rs, uint32_t i)
+{
+	sc->rs = rs;
+	sc->index = i;
+	sc->due.id = 5ull << 56 | (uint64_t)i << 32 | rs->id;
+}
+
+void schedule_load(struct rule_state *rs, uint32_t cell)
+{
+	rs->sched = g_renew(struct sched, rs->sched, rs->sched_n + 1);
+	rs->sched[rs->sched_n] = (struct sched){ .cell = cell };
+	set_ids(&rs->sched[rs->sched_n], rs, rs->sched_n);
+	rs->sched_n++;
 }
 
 static void set_cursor(struct schedule_cell *s, int64_t wall)
@@ -133,41 +176,33 @@ static void set_cursor(struct schedule_cell *s, int64_t wall)
 	s->born_s = (uint32_t)MIN(up, (int64_t)UINT32_MAX);
 }
 
-static void begin_at(struct decide *d, struct rule_state *rs, int64_t wall)
+static void begin_at(struct decide *d, struct sched *sc, int64_t wall)
 {
-	struct schedule_cell *s = touch(d, rs);
+	struct schedule_cell *s = touch(d, sc);
 
 	s->has_cursor = 1;
 	set_cursor(s, wall);
 	if (s->began)		/* else what is settled stays: wall may be wrong */
 		s->closed = wall;
-	schedule_arm(d, rs);
+	arm(d, sc);
 }
 
-static void hash_text(const uint8_t hash[16], char ret[33])
-{
-	for (int i = 0; i < 16; i++)
-		g_snprintf(ret + 2 * i, 3, "%02x", hash[i]);
-}
-
-static void row_add(struct decide *d, const struct rule_state *rs, const uint8_t *hash,
+static void row_add(struct decide *d, const struct rule_state *rs, struct str schedule,
     int64_t due, const char *outcome)
 {
 	struct decided *o = d->out;
-	char hex[33];
 
-	hash_text(hash, hex);
 	o->dues =
 	    arena_grow(d->arena, o->dues, o->dues_n, &o->dues_cap, sizeof(*o->dues));
 	o->dues[o->dues_n++] = (struct due_row){ .rule_id = rs->id, .due_ms = due,
-		.schedule = arena_str(d->arena, str_of(hex)),
+		.schedule = arena_str(d->arena, schedule),
 		.outcome = arena_str(d->arena, str_of(outcome)) };
 }
 
-void schedule_row(struct decide *d, const struct rule_state *rs, int64_t due,
-    const char *outcome)
+void schedule_row(struct decide *d, const struct rule_state *rs, uint32_t schedule,
+    int64_t due, const char *outcome)
 {
-	row_add(d, rs, rs->rule->schedule_hash, due, outcome);
+	row_add(d, rs, rs->rule->schedules[schedule].name, due, outcome);
 }
 
 /* ---- skipping ---- */
@@ -178,14 +213,14 @@ struct skips {
 	const char	*why;		/* of the last one */
 };
 
-static void skip(struct decide *d, const struct rule_state *rs, const uint8_t *hash,
+static void skip(struct decide *d, const struct rule_state *rs, struct str schedule,
     int64_t due, const char *why, struct skips *k)
 {
 	char outcome[48];
 
 	g_snprintf(outcome, sizeof(outcome), "skipped(%s)", why);
 	if (k->n < ROWS_MAX)
-		row_add(d, rs, hash, due, outcome);
+		row_add(d, rs, schedule, due, outcome);
 	if (!k->n++)
 		k->first = due;
 	k->last = due;
@@ -212,24 +247,36 @@ static void skips_write(struct decide *d, struct rule_state *rs, const struct sk
 }
 
 /* Has the due time after this one not come?  One that was decided counts too. */
-static bool is_newest(const struct decide *d, const struct rule_state *rs, int64_t due)
+static bool is_newest(const struct decide *d, const struct sched *sc, int64_t due)
 {
-	int64_t next = schedule_next(rs->rule->schedule, due);
+	int64_t next = schedule_next(def(sc)->at, due);
 
-	return next == INT64_MAX || starts(rs, next) > d->now_wall;
+	return next == INT64_MAX || starts(sc, next) > d->now_wall;
+}
+
+/* Did another schedule of the rule decide this instant? */
+static bool is_twice(const struct decide *d, const struct sched *sc, int64_t due)
+{
+	const struct rule_state *rs = sc->rs;
+
+	for (uint32_t i = 0; i < rs->sched_n; i++)
+		if (&rs->sched[i] != sc && is_decided(get(d, &rs->sched[i]), due))
+			return true;
+	return false;
 }
 
 /* Why this due time is skipped at this wall; NULL: it is decided. */
-static const char *skipped(const struct decide *d, const struct rule_state *rs,
-			   int64_t due)
+static const char *skipped(const struct decide *d, const struct sched *sc, int64_t due)
 {
-	const struct rule *r = rs->rule;
+	const struct rule_schedule *r = def(sc);
 
+	if (is_twice(d, sc, due))
+		return "twice";
 	if (r->deadline_ms && d->now_wall - due > r->deadline_ms)
 		return "deadline";
-	if (!is_missed(d, rs, due) || r->catch_up == CATCH_UP_ALL)
+	if (!is_missed(d, sc, due) || r->catch_up == CATCH_UP_ALL)
 		return NULL;
-	return r->catch_up == CATCH_UP_LAST && is_newest(d, rs, due) ? NULL : "missed";
+	return r->catch_up == CATCH_UP_LAST && is_newest(d, sc, due) ? NULL : "missed";
 }
 
 static void count_off(struct decide *d, struct rule_state *rs, uint32_t n)
@@ -240,39 +287,41 @@ static void count_off(struct decide *d, struct rule_state *rs, uint32_t n)
 	decision_write(d, &row);
 }
 
-void schedule_job_begin(struct decide *d, struct rule_state *rs)
+void schedule_job_begin(struct decide *d, struct sched *sc)
 {
-	struct schedule_cell *s = touch(d, rs);
+	struct rule_state *rs = sc->rs;
+	struct schedule_cell *s = touch(d, sc);
 	struct job *j = &d->job;
 	struct skips skips = { 0 };
 	bool off = rule_off(d, rs);
 
-	*j = (struct job){ .rs = rs, .kind = JOB_DUE, .phase = PHASE_BODY };
+	*j = (struct job){ .rs = rs, .sched = sc, .kind = JOB_DUE, .phase = PHASE_BODY };
 	j->due = ARENA_ARRAY(d->arena, int64_t, DUE_MAX);
 	for (uint32_t i = 0; i < SEARCH_MAX && j->n < DUE_MAX; i++) {
-		int64_t due = next_open(rs, s, s->cursor);
+		int64_t due = next_open(sc, s, s->cursor);
 		const char *why;
 
-		if (due == INT64_MAX || starts(rs, due) > d->now_wall)
+		if (due == INT64_MAX || starts(sc, due) > d->now_wall)
 			break;
-		why = skipped(d, rs, due);
+		why = skipped(d, sc, due);
 		s->cursor = due;
 		if (off)
 			count_off(d, rs, 1);
 		else if (why)
-			skip(d, rs, rs->rule->schedule_hash, due, why, &skips);
+			skip(d, rs, def(sc)->name, due, why, &skips);
 		else
 			j->due[j->n++] = due;
 	}
 	skips_write(d, rs, &skips);
-	schedule_arm(d, rs);
+	arm(d, sc);
 }
 
 /* ---- deciding ---- */
 
-static bool decide_due(struct decide *d, struct rule_state *rs, int64_t due,
+static bool decide_due(struct decide *d, const struct sched *sc, int64_t due,
     struct emission *em)
 {
+	struct rule_state *rs = sc->rs;
 	uint8_t owner[OWNER_BYTES];
 	struct keyed *k;
 	struct ctx c;
@@ -284,6 +333,7 @@ static bool decide_due(struct decide *d, struct rule_state *rs, int64_t due,
 		k = key_new(d, rs, STR(""));
 	keyed_use(d, k);
 	ctx_init(d, &c, rs, k->key);
+	c.schedule = sc->index;
 	ctx_due(&c, due);
 	ctx_vars(&c, k, due, rs->needs);
 	res = ctx_test(&c, rs->rule->when);
@@ -298,7 +348,7 @@ static bool decide_due(struct decide *d, struct rule_state *rs, int64_t due,
 	if (res == RESULT_ERROR)
 		emit_error(&c, k, JOB_DUE, STR("when"));
 	else
-		schedule_row(d, rs, due, res == RESULT_FALSE ? "false" : "unknown");
+		schedule_row(d, rs, sc->index, due, res == RESULT_FALSE ? "false" : "unknown");
 	return false;
 }
 
@@ -307,8 +357,8 @@ bool schedule_body(struct decide *d, struct job *j, struct emission *em)
 	while (j->i < j->n) {
 		int64_t due = j->due[j->i++];
 
-		set_decided(touch(d, j->rs), due);
-		if (decide_due(d, j->rs, due, em))
+		set_decided(touch(d, j->sched), due);
+		if (decide_due(d, j->sched, due, em))
 			return true;
 	}
 	return false;
@@ -316,62 +366,101 @@ bool schedule_body(struct decide *d, struct job *j, struct emission *em)
 
 /* ---- edits and clocks ---- */
 
-static void skip_edited(struct decide *d, struct rule_state *rs, const struct rule *old)
+/* What a definition that is no more missed. */
+static void skip_edited(struct decide *d, const struct sched *sc, const struct rule *old)
 {
-	const struct schedule_cell *s = get(d, rs);
+	const struct schedule_cell *s = get(d, sc);
+	const struct rule_schedule *was = NULL;
 	struct skips skips = { 0 };
 	int64_t due = s->cursor;
 
+	for (uint32_t i = 0; old && i < old->schedules_n; i++)
+		if (memcmp(old->schedules[i].hash, s->hash, 16) == 0)
+			was = &old->schedules[i];
+	if (!was || !s->has_cursor || !d->out || rule_get(d, sc->rs)->off)
+		return;
 	for (uint32_t i = 0; i < SEARCH_MAX; i++) {
-		due = schedule_next(old->schedule, due);
+		due = schedule_next(was->at, due);
 		if (due > d->now_wall)
 			break;
 		if (!is_decided(s, due))
-			skip(d, rs, s->hash, due, "edited", &skips);
+			skip(d, sc->rs, was->name, due, "edited", &skips);
 	}
-	skips_write(d, rs, &skips);
+	skips_write(d, sc->rs, &skips);
+}
+
+/* The first of the schedules that were, with this hash (NULL: any). */
+static struct sched *take(struct decide *d, struct sched *had, uint32_t n,
+    const uint8_t *hash)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (had[i].cell && (!hash || memcmp(get(d, &had[i])->hash, hash, 16) == 0))
+			return &had[i];
+	return NULL;
+}
+
+/* A definition that was not there takes the place of one that is no more, if any. */
+static void begin_new(struct decide *d, struct sched *sc, struct sched *before)
+{
+	struct schedule_cell *w, old_cell = { .began = 1 };
+
+	if (before) {
+		sc->cell = before->cell;
+		before->cell = 0;
+		old_cell = *get(d, sc);
+	} else {
+		sc->cell = cells_add(d->cells, CELL_SCHEDULE, sizeof(*w));
+	}
+	w = touch(d, sc);
+	*w = old_cell;		/* decided[] too: what fired is settled for this one */
+	w->rule_id = sc->rs->id;
+	w->has_cursor = 0;
+	memcpy(w->hash, def(sc)->hash, 16);
+	if (d->out)
+		begin_at(d, sc, d->now_wall);
 }
 
 void schedule_use(struct decide *d, struct rule_state *rs, const struct rule *old)
 {
 	const struct rule *r = rs->rule;
-	const struct schedule_cell *s = get(d, rs);
-	struct schedule_cell *w, old_cell = { .began = 1 };
+	struct sched *had = rs->sched, *same;
+	uint32_t had_n = rs->sched_n;
 
-	if (r->kind != RULE_SCHEDULE) {
-		if (s)
-			cells_drop(d->cells, rs->schedule);
-		rs->schedule = 0;
-		heap_set(&d->wall, &rs->sched, INT64_MAX);
-		return;
+	for (uint32_t i = 0; i < had_n; i++)
+		heap_set(&d->wall, &had[i].due, INT64_MAX);
+	rs->sched_n = r->schedules_n;
+	rs->sched = g_new0(struct sched, MAX(rs->sched_n, 1));
+	for (uint32_t i = 0; i < rs->sched_n; i++) {
+		set_ids(&rs->sched[i], rs, i);
+		same = take(d, had, had_n, r->schedules[i].hash);
+		if (same) {
+			rs->sched[i].cell = same->cell;
+			same->cell = 0;
+		}
 	}
-	if (s && memcmp(s->hash, r->schedule_hash, 16) == 0) {
-		schedule_arm(d, rs);
-		return;
-	}
-	if (s && s->has_cursor && old && old->schedule && d->out && !rule_get(d, rs)->off)
-		skip_edited(d, rs, old);
-	if (!s)
-		rs->schedule = cells_add(d->cells, CELL_SCHEDULE, sizeof(*w));
-	else
-		old_cell = *s;
-	w = touch(d, rs);
-	*w = old_cell;		/* decided[] too: what fired is settled for this one */
-	w->rule_id = rs->id;
-	w->has_cursor = 0;
-	memcpy(w->hash, r->schedule_hash, 16);
-	if (d->out)
-		begin_at(d, rs, d->now_wall);
+	for (uint32_t i = 0; i < had_n; i++)
+		if (had[i].cell)
+			skip_edited(d, &had[i], old);
+	for (uint32_t i = 0; i < rs->sched_n; i++)
+		if (!rs->sched[i].cell)
+			begin_new(d, &rs->sched[i], take(d, had, had_n, NULL));
+	for (uint32_t i = 0; i < had_n; i++)
+		if (had[i].cell)
+			cells_drop(d->cells, had[i].cell);
+	g_free(had);
+	schedule_arm(d, rs);
 }
 
 void schedule_enable(struct decide *d, struct rule_state *rs)
 {
-	struct schedule_cell *s = touch(d, rs);
+	for (uint32_t i = 0; i < rs->sched_n; i++) {
+		struct schedule_cell *s = touch(d, &rs->sched[i]);
 
-	if (!d->out)
-		s->has_cursor = 0;
-	else if (s->cursor < d->now_wall)
-		set_cursor(s, d->now_wall);
+		if (!d->out)
+			s->has_cursor = 0;
+		else if (s->cursor < d->now_wall)
+			set_cursor(s, d->now_wall);
+	}
 	schedule_arm(d, rs);
 }
 
@@ -383,20 +472,25 @@ bool schedule_is_back(const struct decide *d, int64_t wall)
 void schedule_back(struct decide *d)
 {
 	for (uint32_t i = 0; d->rules && i < d->rules->rules_n; i++) {
-		const struct schedule_cell *s = get(d, d->by_rule[i]);
+		const struct rule_state *rs = d->by_rule[i];
 
-		if (s && s->began && s->closed > d->now_wall)
-			touch(d, d->by_rule[i])->closed = d->now_wall;
+		for (uint32_t k = 0; k < rs->sched_n; k++) {
+			const struct schedule_cell *s = get(d, &rs->sched[k]);
+
+			if (s && s->began && s->closed > d->now_wall)
+				touch(d, &rs->sched[k])->closed = d->now_wall;
+		}
 	}
 	schedule_clocks(d);
 }
 
 /* Wall is past born again, the cursor is not: what was missed between them is from
  * before the beginning.  The cursor waits for what may still come in its time. */
-static void go_to_born(struct decide *d, struct rule_state *rs, int64_t born)
+static void go_to_born(struct decide *d, struct sched *sc, int64_t born)
 {
-	struct schedule_cell *s = touch(d, rs);
-	int64_t due, sure = d->now_wall - rs->rule->jitter_ms - MISSED_MS - 1;
+	struct rule_state *rs = sc->rs;
+	struct schedule_cell *s = touch(d, sc);
+	int64_t due, sure = d->now_wall - def(sc)->jitter_ms - MISSED_MS - 1;
 	struct skips skips = { 0 };
 	bool off = rule_off(d, rs);
 	uint32_t off_n = 0;
@@ -404,17 +498,17 @@ static void go_to_born(struct decide *d, struct rule_state *rs, int64_t born)
 	for (uint32_t i = 0; i < 2 * SEARCH_MAX; i++) {
 		if (i == SEARCH_MAX)	/* decades: all up to there were missed */
 			s->cursor = MAX(s->cursor, MIN(born, sure));
-		due = next_open(rs, s, s->cursor);
+		due = next_open(sc, s, s->cursor);
 		if (due > born) {
 			s->cursor = born;
 			if (s->began)
 				s->closed = MAX(s->closed, born);
 			break;
 		}
-		if (!is_missed(d, rs, due))
+		if (!is_missed(d, sc, due))
 			break;
 		if (!off)
-			skip(d, rs, rs->rule->schedule_hash, due, "clock", &skips);
+			skip(d, rs, def(sc)->name, due, "clock", &skips);
 		off_n += off;
 		s->cursor = due;
 	}
@@ -423,16 +517,19 @@ static void go_to_born(struct decide *d, struct rule_state *rs, int64_t born)
 		count_off(d, rs, off_n);
 }
 
-static void cursor_clock(struct decide *d, struct rule_state *rs)
+static void cursor_clock(struct decide *d, struct sched *sc)
 {
-	const struct schedule_cell *s = get(d, rs);
+	const struct schedule_cell *s = get(d, sc);
 	int64_t born = born_ahead(s);
 
-	if (s->cursor > MAX(d->now_wall, s->closed))
-		touch(d, rs)->cursor = MAX(d->now_wall, s->closed);
+	if (!s->has_cursor)
+		begin_at(d, sc, d->now_wall);
+	else if (s->cursor > MAX(d->now_wall, s->closed))
+		touch(d, sc)->cursor = MAX(d->now_wall, s->closed);
 	else if (born != INT64_MIN &&
-	    d->now_wall >= goes_on(rs, next_open(rs, s, s->cursor), born))
-		go_to_born(d, rs, born);
+	    d->now_wall >= goes_on(sc, next_open(sc, s, s->cursor), born))
+		go_to_born(d, sc, born);
+	arm(d, sc);
 }
 
 void schedule_clocks(struct decide *d)
@@ -444,14 +541,8 @@ void schedule_clocks(struct decide *d)
 	d->born_min = INT64_MAX;
 	for (uint32_t i = 0; d->rules && i < d->rules->rules_n; i++) {
 		struct rule_state *rs = d->by_rule[i];
-		const struct schedule_cell *s = get(d, rs);
 
-		if (!s || rs->rule->kind != RULE_SCHEDULE)
-			continue;
-		if (!s->has_cursor)
-			begin_at(d, rs, d->now_wall);
-		else
-			cursor_clock(d, rs);
-		schedule_arm(d, rs);
+		for (uint32_t k = 0; k < rs->sched_n; k++)
+			cursor_clock(d, &rs->sched[k]);
 	}
 }

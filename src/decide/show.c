@@ -74,9 +74,9 @@ void decide_rule_json(const struct decide *d, const struct rule *r, GString *out
 		json_nil(out);
 	json_key(out, "suppressed_by");
 	json_cstr(out, by ? suppressor_name(by) : NULL);
-	if (rs->sched.pos) {
+	if (schedule_at(rs) != INT64_MAX) {
 		json_key(out, "next");
-		json_time(out, rs->sched.at);
+		json_time(out, schedule_at(rs));
 	}
 	json_close(out, '}');
 }
@@ -169,7 +169,7 @@ static void explain(struct decide *d, struct rule_state *rs, struct keyed *k,
 	} else {
 		ctx_init(d, &c, rs, k->key);
 		if (rs->rule->kind == RULE_SCHEDULE)
-			ctx_due(&c, schedule_prev(rs->rule->schedule, d->now_wall + 1));
+			ctx_due(&c, rule_due_prev(rs->rule, d->now_wall + 1));
 		else
 			ctx_kept(&c, keyed_last(d, k, 0));
 		ctx_vars(&c, k, 0, rs->needs);

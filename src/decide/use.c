@@ -56,7 +56,6 @@ struct rule_state *use_state(struct decide *d, uint32_t cell)
 	rs->keys = g_ptr_array_new();
 	rs->clock_tick.id = 2ull << 56 | rs->id;
 	rs->flush.id = 4ull << 56 | rs->id;
-	rs->sched.id = 5ull << 56 | rs->id;
 	rs->opens.id = 16ull << 56 | rs->id;
 	g_ptr_array_add(d->all, rs);
 	g_hash_table_insert(d->by_id, GUINT_TO_POINTER(rs->id), rs);
@@ -514,6 +513,7 @@ void use_fini(struct decide *d)
 		g_free(rs->reads);
 		g_free(rs->sel);
 		g_free(rs->sig);
+		g_free(rs->sched);
 		g_ptr_array_free(rs->keys, TRUE);
 		heap_fini(&rs->clock);
 		g_free(rs);

@@ -91,7 +91,7 @@ unsigned rule_sample(struct reading *, const struct yaml *map, struct rule_signa
 void rule_sample_hash(const struct rule_signal *, GString *json);
 /* run, params and what is known of the model. */
 void rule_run(struct reading *);
-void rule_schedule(struct reading *);
+void rule_schedules(struct reading *);
 void rule_calendar(struct reading *);
 /* calendar_read.c: before the rules */
 #define CALENDARS_OF_RULE 16

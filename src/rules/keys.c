@@ -87,7 +87,7 @@ const struct option rule_options[] = {
 	NODE(rule_keys, "dedupe", dedupe, dedupe_options,
 	    "one firing per value of an expression (event rules)"),
 	NODE(rule_keys, "schedule", schedule, schedule_options,
-	    "due times instead of events: a cron line, or a map"),
+	    "due times instead of events: a cron line, a map, or a list of these"),
 	NODE(rule_keys, "run", run, run_options,
 	    "the pipeline to start: its name, or a map with its parameters"),
 	WORD(rule_keys, "mode", mode, "active", "active|observe|disabled",
@@ -294,17 +294,19 @@ const struct option signal_options[] = {
 };
 
 const struct option schedule_options[] = {
-	TEXT(schedule_keys, "cron", cron, "five fields or @daily and its like"),
+	TEXT(schedule_keys, "cron", cron, "five fields, with names, L, # and W; or @daily and its like"),
 	TIME(schedule_keys, "every", every_ms, SECOND,
 	    "interval, counted from the epoch"),
-	TEXT(schedule_keys, "timezone", timezone, "IANA zone of cron, default UTC"),
+	TEXT(schedule_keys, "timezone", timezone, "IANA zone of cron and times, default UTC"),
 	SPAN(schedule_keys, "jitter", jitter_ms, "0",
 	    "start up to this much later, stable per rule and due time"),
 	WORD(schedule_keys, "catch_up", catch_up, "last", "none|last|all",
 	    "which due times missed during an outage are made up for"),
 	SPAN(schedule_keys, "deadline", deadline_ms, "0",
 	    "a due time older than this is skipped; 0: never"),
-	LATER(schedule_keys, "times", "a list of times"),
+	NODE(schedule_keys, "times", times, NULL,
+	    "list of times, each once: 2026-12-24T18:00:00Z, or 2026-12-24 18:00 in"
+	    " 'timezone'"),
 	END
 };
 

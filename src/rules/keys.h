@@ -76,7 +76,7 @@ struct signal_keys {
 };
 struct schedule_keys {
 	struct str	 cron, timezone;
-	const struct yaml *later;
+	const struct yaml *times;
 	int64_t		 every_ms, jitter_ms, catch_up, deadline_ms;
 };
 struct resource_keys {

@@ -24,7 +24,7 @@ static const struct {
 	" `.ratio` and `.list`.",
 	signal_options},
     {"dedupe", "", dedupe_options},
-    {"schedule", "A plain text is a cron line in UTC.", schedule_options},
+    {"schedule", "A plain text is a cron line in UTC; several are given as a list.", schedule_options},
     {"run", "A plain text is the name of a pipeline.", run_options},
     {"backoff", "`off`, or a map.", backoff_options},
     {"Pipelines", "`pipelines` is a list of maps.", pipeline_options},
@@ -103,11 +103,16 @@ static void lint_rule(const struct rule *r, struct diags *d)
 			    "rule '%.*s' looks at every event of every"
 			    " source: give its selector a type",
 			    STR_ARG(r->name));
-	if (r->deadline_ms && r->jitter_ms >= r->deadline_ms)
+	for (uint32_t i = 0; i < r->schedules_n; i++) {
+		const struct rule_schedule *s = &r->schedules[i];
+
+		if (!s->deadline_ms || s->jitter_ms < s->deadline_ms)
+			continue;
 		diag_add(d, SEV_WARNING, r->at,
 		    "rule '%.*s': the jitter is not shorter than the"
 		    " deadline, so due times may be skipped",
 		    STR_ARG(r->name));
+	}
 	if (r->refire_ms && r->cooldown_ms > r->refire_ms)
 		diag_add(d, SEV_WARNING, r->at,
 		    "rule '%.*s': the cooldown is longer than refire and"

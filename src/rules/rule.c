@@ -365,7 +365,7 @@ void rule_read(struct build *b, struct rule_file *file, const struct yaml *map,
 	rule_budget(&rd);
 	rule_selectors(&rd);
 	rule_signal_values(&rd);
-	rule_schedule(&rd);
+	rule_schedules(&rd);
 	read_conditions(&rd);
 	check_pace(&rd);
 	check_rearm(&rd);

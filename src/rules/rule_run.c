@@ -1,4 +1,4 @@
-/* What a rule starts: its pipeline, the parameters, the model; and its due times.
+/* What a rule starts: its pipeline, the parameters, the model.
  *
  * champion and candidate are facts of the model, whose name must be known before any
  * condition is asked: the rule's `model`, or the pipeline's under the rule's params.
@@ -218,91 +218,4 @@ void rule_run(struct reading *rd)
 		    rd->names.no_model);
 	rd->seen |= before;
 	check_given(rd, y, k.params);
-}
-
-static const struct schedule *read_cron(struct reading *rd, const struct yaml *y,
-    const struct zone *z)
-{
-	struct err err = {0};
-	const struct schedule *s;
-	uint32_t col;
-
-	s = schedule_cron(load_keep(rd->ld, y->scalar), z, rd->ld->keep, &err);
-	if (s)
-		return s;
-	col = err.col ? err.col - 1 : 0;
-	diag_add(rd->ld->diags, SEV_ERROR,
-	    yaml_sub(y, rd->ld->diags, MIN(col, y->scalar.len),
-	    col < y->scalar.len ? 1 : 0),
-	    "%s", err.msg);
-	return NULL;
-}
-
-static void hash_schedule(struct rule *r, struct str cron, struct str zone,
-    int64_t every_ms)
-{
-	GString *j = g_string_new(NULL);
-
-	json_open(j, '{');
-	json_key(j, "cron"), json_str(j, cron);
-	json_key(j, "timezone"), json_str(j, zone);
-	json_key(j, "every"), json_i64(j, every_ms);
-	json_close(j, '}');
-	load_hash16(j, r->schedule_hash);
-	g_string_free(j, true);
-}
-
-static void read_times(struct reading *rd, const struct yaml *map,
-    const struct schedule_keys *k)
-{
-	const struct yaml *cron = load_get(map, "cron");
-	struct str zone = k->timezone.len ? k->timezone : STR("UTC");
-	struct err err = {0};
-	const struct zone *z;
-
-	if (k->every_ms && cron)
-		BAD(rd->ld, load_key(map, "every"),
-		    "a schedule has either 'cron' or 'every'");
-	else if (k->every_ms && k->timezone.len)
-		BAD(rd->ld, load_key(map, "timezone"),
-		    "'timezone' belongs to 'cron': an interval"
-		    " counts from the epoch");
-	else if (k->every_ms)
-		rd->r->schedule = schedule_every(k->every_ms, rd->ld->keep);
-	else if (!cron && !load_get(map, "times"))
-		BAD(rd->ld, map, "a schedule needs 'cron' or 'every'");
-	if (!k->every_ms && cron && cron->kind == YAML_SCALAR) {
-		z = zones_get(rd->ld->zones, zone, &err);
-		if (z)
-			rd->r->schedule = read_cron(rd, cron, z);
-		else
-			BAD(rd->ld, yaml_get(map, STR("timezone")), "%s", err.msg);
-	}
-	hash_schedule(rd->r, k->cron, k->cron.len ? zone : STR(""), k->every_ms);
-}
-
-void rule_schedule(struct reading *rd)
-{
-	const struct yaml *y = rd->k.schedule;
-	struct schedule_keys k;
-
-	if (!y)
-		return;
-	options_default(schedule_options, &k, rd->ld->tree);
-	rd->r->catch_up = (enum catch_up)k.catch_up;
-	if (y->kind == YAML_SEQ) {
-		BAD(rd->ld, y,
-		    "several schedules in one rule are not available in this version");
-	} else if (y->kind == YAML_SCALAR) {
-		const struct zone *z = zones_get(rd->ld->zones, STR("UTC"), NULL);
-
-		rd->r->schedule = read_cron(rd, y, z);
-		hash_schedule(rd->r, y->scalar, STR("UTC"), 0);
-	} else {
-		options_read(schedule_options, y, &k, rd->ld->tree, rd->ld->diags);
-		rd->r->catch_up = (enum catch_up)k.catch_up;
-		rd->r->jitter_ms = k.jitter_ms;
-		rd->r->deadline_ms = k.deadline_ms;
-		read_times(rd, y, &k);
-	}
 }

@@ -55,6 +55,14 @@ struct rule_signal {
 	struct str	 baseline_name;	/* entry of the champion's; empty: its own name */
 	uint32_t	 learn;		/* baseline: {learn: N}; 0: not */
 };
+#define RULE_SCHEDULES_MAX 16
+struct rule_schedule {
+	const struct schedule *at;
+	struct str	 name;		/* names it in due rows: one text per definition */
+	uint8_t		 hash[16];	/* of the definition: the cursor belongs to it */
+	enum catch_up	 catch_up;
+	int64_t		 deadline_ms, jitter_ms;
+};
 struct rule {
 	uint32_t	 index;		/* in ruleset.rules */
 	struct str	 uid, description, owner;
@@ -76,10 +84,8 @@ struct rule {
 	bool		 coalesce;
 	int64_t		 quiet_ms, max_delay_ms;	/* max_delay 0: any */
 	uint32_t	 max_events;
-	const struct schedule *schedule;
-	uint8_t		 schedule_hash[16];	/* the cursor belongs to it */
-	enum catch_up	 catch_up;
-	int64_t		 deadline_ms, jitter_ms;
+	struct rule_schedule *schedules;
+	uint32_t	 schedules_n;
 	const struct prog *when, *recover, *dedupe_key;	/* NULL: none */
 	const struct prog *model;	/* template; NULL: the pipeline's */
 	int64_t		 for_ms, keep_ms, refire_ms, cooldown_ms, dedupe_ms;
@@ -152,6 +158,10 @@ struct ruleset *ruleset_empty(const struct catalog *);	/* no rules at all */
 struct ruleset *ruleset_ref(struct ruleset *);
 void ruleset_unref(struct ruleset *);
 const struct rule *ruleset_rule(const struct ruleset *, struct str name_or_uid);
+/* The first due time of any of its schedules > after_ms, resp. the last < before_ms;
+ * INT64_MAX / INT64_MIN: there is none. */
+int64_t rule_due_next(const struct rule *, int64_t after_ms);
+int64_t rule_due_prev(const struct rule *, int64_t before_ms);
 struct pipeline *ruleset_pipeline(const struct ruleset *, struct str name);
 /* The budget that runs of a pipeline are charged to; NULL: none. */
 const struct budget *ruleset_budget(const struct ruleset *, struct str pipeline);

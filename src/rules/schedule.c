@@ -1,4 +1,4 @@
-/* Due times: cron lines in a zone, and intervals.
+/* Due times: cron lines in a zone, intervals, and given times.
  *
  * A cron line that names its hours ("fixed": `30 2 * * *`) maps each local time to
  * one instant: the first where it occurs twice, the next one that exists where it
@@ -17,6 +17,7 @@
 #include "rules/schedule.h"
 
 #include "base/arena.h"
+#include "base/json.h"
 #include "base/option.h"
 #include "base/time.h"
 #include "base/zone.h"
@@ -30,7 +31,9 @@
 
 struct schedule {
 	struct str	 text;
-	int64_t		 every_ms;	/* 0: cron */
+	int64_t		 every_ms;	/* 0: cron or times */
+	const int64_t	*times;		/* NULL: cron or every */
+	uint32_t	 times_n;
 	struct cron	 cron;
 	const struct zone *zone;
 };
@@ -59,6 +62,42 @@ struct schedule *schedule_every(int64_t every_ms, struct arena *arena)
 		.text = arena_str(arena, (struct str){text->str, (uint32_t)text->len})};
 	g_string_free(text, true);
 	return s;
+}
+
+struct schedule *schedule_times(const int64_t *v, uint32_t n, const struct zone *zone,
+    struct arena *arena)
+{
+	struct schedule *s = ARENA_NEW(arena, struct schedule);
+	char first[TIME_TEXT];
+
+	time_print(v[0], first);
+	*s = (struct schedule){.times = v, .times_n = n, .zone = zone,
+		.text = n == 1 ? arena_printf(arena, "at %s", first)
+			       : arena_printf(arena, "at %s and %u other times", first,
+				     n - 1)};
+	return s;
+}
+
+void schedule_times_json(const struct schedule *s, GString *out)
+{
+	for (uint32_t i = 0; s && i < s->times_n; i++)
+		json_time(out, s->times[i]);
+}
+
+/* How many of the given times are <= t. */
+static uint32_t times_upto(const struct schedule *s, int64_t t)
+{
+	uint32_t lo = 0, hi = s->times_n;
+
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		if (s->times[mid] <= t)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
 }
 
 static int64_t floor_div(int64_t a, int64_t b)
@@ -149,6 +188,12 @@ static int64_t interval_prev(const struct schedule *s, int64_t before)
 
 int64_t schedule_next(const struct schedule *s, int64_t after_ms)
 {
+	uint32_t i;
+
+	if (s->times) {
+		i = times_upto(s, after_ms);
+		return i < s->times_n ? s->times[i] : INT64_MAX;
+	}
 	if (s->every_ms)
 		return (floor_div(after_ms, s->every_ms) + 1) * s->every_ms;
 	return s->cron.interval ? interval_next(s, after_ms) : fixed_next(s, after_ms);
@@ -156,6 +201,12 @@ int64_t schedule_next(const struct schedule *s, int64_t after_ms)
 
 int64_t schedule_prev(const struct schedule *s, int64_t before_ms)
 {
+	uint32_t i;
+
+	if (s->times) {
+		i = times_upto(s, before_ms - 1);
+		return i ? s->times[i - 1] : INT64_MIN;
+	}
 	if (s->every_ms)
 		return floor_div(before_ms - 1, s->every_ms) * s->every_ms;
 	return s->cron.interval ? interval_prev(s, before_ms) : fixed_prev(s, before_ms);
@@ -208,7 +259,7 @@ void schedule_print(const struct schedule *s, GString *out)
 	    "Saturday",
 	};
 
-	if (s->every_ms) {
+	if (s->every_ms || s->times) {
 		g_string_append_len(out, s->text.p, s->text.len);
 		return;
 	}
@@ -244,7 +295,7 @@ void schedule_note(const struct schedule *s, int64_t due_ms, GString *out)
 {
 	int64_t at[2], m;
 
-	if (s->every_ms || s->cron.interval)
+	if (s->every_ms || s->times || s->cron.interval)
 		return;
 	m = local_minute(s, due_ms);
 	if (cron_matches(&s->cron, m) && instant(s, m) == due_ms) {

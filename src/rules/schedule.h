@@ -1,4 +1,4 @@
-/* Cron and interval times: arithmetic next/previous search, no enumeration.
+/* Cron, interval and given times: arithmetic next/previous search, no enumeration.
  *
  * Cron: five fields with names, ranges, lists and steps, day-of-month OR
  * day-of-week when both are restricted (POSIX crontab(5)), L L-n LW nW weekday#n
@@ -24,6 +24,11 @@ enum catch_up { CATCH_UP_NONE = 1, CATCH_UP_LAST, CATCH_UP_ALL };
 struct schedule *schedule_cron(struct str text, const struct zone *, struct arena *,
     struct err *);
 struct schedule *schedule_every(int64_t every_ms, struct arena *);
+/* Given instants, ascending, no two alike; kept by the caller's arena.  The zone is for
+ * printing. */
+struct schedule *schedule_times(const int64_t *, uint32_t n, const struct zone *,
+    struct arena *);
+void schedule_times_json(const struct schedule *, GString *out);	/* elements */
 /* The first due time > after_ms, resp. the last < before_ms; INT64_MAX / INT64_MIN:
  * there is none within 100 years. */
 int64_t schedule_next(const struct schedule *, int64_t after_ms);

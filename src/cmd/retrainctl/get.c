@@ -82,7 +82,8 @@ static const struct column pipelines[] = {
 };
 static const struct column dues[] = {
 	{ "RULE", "rule", false, COL_TEXT }, { "DUE", "due", false, COL_TEXT },
-	{ "OUTCOME", "outcome", false, COL_STATE }, { NULL, NULL, false, COL_TEXT },
+	{ "OUTCOME", "outcome", false, COL_STATE },
+	{ "SCHEDULE", "schedule", false, COL_TEXT }, { NULL, NULL, false, COL_TEXT },
 };
 static const struct column quarantine[] = {
 	{ "ID", "id", false, COL_TEXT },

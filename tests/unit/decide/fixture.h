@@ -39,6 +39,7 @@ struct fx {
 	int64_t		 tick, wall_off;
 	uint64_t	 seq, runs;
 	enum suppressor	 refuse;	/* flow's answer to every emission */
+	bool		 due_names;	/* dues begin with "[SCHEDULE] " */
 	bool		 cuts;		/* tell decide of each created run */
 };
 
@@ -134,10 +135,14 @@ static inline void fx_end(struct fx *f)
 		fx_admit(f, &em);
 	for (uint32_t i = 0; i < f->out.decisions_n; i++)
 		fx_row(f, &f->out.decisions[i]);
-	for (uint32_t i = 0; i < f->out.dues_n; i++)
+	for (uint32_t i = 0; i < f->out.dues_n; i++) {
+		const struct due_row *r = &f->out.dues[i];
+
+		if (f->due_names)
+			g_string_append_printf(f->dues, "[%.*s] ", STR_ARG(r->schedule));
 		g_string_append_printf(f->dues, "%" G_GINT64_FORMAT " %.*s\n",
-		    (f->out.dues[i].due_ms - START) / SECOND,
-		    STR_ARG(f->out.dues[i].outcome));
+		    (r->due_ms - START) / SECOND, STR_ARG(r->outcome));
+	}
 	arena_reset(f->arena);
 }
 

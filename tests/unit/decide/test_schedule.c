@@ -435,6 +435,162 @@ static void a_suppressed_due_time_says_so(void **state)
 	fx_free(&f);
 }
 
+/* ---- several ---- */
+
+#define MANY(list) "rules:\n" \
+	"  - name: s\n" \
+	"    schedule: [" list "]\n" \
+	"    run: {pipeline: train, params: {model: \"${data.previous}\"}}\n"
+
+static void each_schedule_has_its_own_due_times(void **state)
+{
+	struct fx f = fx_new(MANY("\"30 * * * *\", {every: 2h},"
+	    " {times: [2026-03-01T01:15:00Z, \"2026-03-01 11:45\"],"
+	    " timezone: Asia/Shanghai}"));
+
+	(void)state;
+	f.due_names = true;
+	fx_advance(&f, 4 * HOUR);
+	fx_expect(&f, "fired s\nfired s\nfired s\nfired s\nfired s\nfired s\nfired s\n"
+	    "fired s\n");
+	/* 11:45 in Shanghai is 03:45 UTC; hash: sha256 of the definition's JSON */
+	if (!strstr(f.dues->str, "[30 * * * * UTC] 1800 fired\n") ||
+	    !strstr(f.dues->str, "[every 2h] 7200 fired\n") ||
+	    !strstr(f.dues->str, "[every 2h] 14400 fired\n") ||
+	    !strstr(f.dues->str, "] 4500 fired\n[30 * * * * UTC] 5400 fired\n") ||
+	    !strstr(f.dues->str, "] 13500 fired\n"))
+		fail_msg("%s", f.dues->str);
+	/* what came before, of whichever schedule */
+	assert_string_equal(f.params, "{\"model\":\"2026-03-01T03:45:00.000Z\"}");
+	fx_free(&f);
+}
+
+static void an_instant_of_two_schedules_fires_once(void **state)
+{
+	struct fx f = fx_new(MANY("{every: 2h}, \"0 */3 * * *\""));
+
+	(void)state;
+	f.due_names = true;
+	fx_advance(&f, 6 * HOUR);
+	expect_dues(&f, "[every 2h] 7200 fired\n[0 */3 * * * UTC] 10800 fired\n"
+	    "[every 2h] 14400 fired\n[every 2h] 21600 fired\n"
+	    "[0 */3 * * * UTC] 21600 skipped(twice)\n");
+	assert_int_equal(f.runs, 4);
+	fx_free(&f);
+}
+
+static void each_schedule_catches_up_by_its_own_rule(void **state)
+{
+	struct fx f = fx_new(MANY("{every: 2h, catch_up: all, deadline: 3h},"
+	    " {cron: \"30 * * * *\", catch_up: none}, {cron: \"15 * * * *\"}"));
+
+	(void)state;
+	f.due_names = true;
+	outage(&f, 4 * HOUR + 10 * MINUTE);
+	/* each is an input of its own, in the order of the first that was due */
+	expect_dues(&f, "[15 * * * * UTC] 900 skipped(missed)\n"
+	    "[15 * * * * UTC] 4500 skipped(missed)\n"
+	    "[15 * * * * UTC] 8100 skipped(missed)\n"
+	    "[15 * * * * UTC] 11700 fired\n"
+	    "[30 * * * * UTC] 1800 skipped(missed)\n"
+	    "[30 * * * * UTC] 5400 skipped(missed)\n"
+	    "[30 * * * * UTC] 9000 skipped(missed)\n"
+	    "[30 * * * * UTC] 12600 skipped(missed)\n"
+	    "[every 2h] 7200 fired\n[every 2h] 14400 fired\n");
+	fx_free(&f);
+}
+
+static void an_edit_of_one_schedule_leaves_the_others(void **state)
+{
+	struct fx f = fx_new(MANY("{every: 2h, catch_up: all}, \"30 * * * *\""));
+
+	(void)state;
+	f.due_names = true;
+	fx_advance(&f, HOUR);
+	g_string_truncate(f.dues, 0);
+	f.tick += 90 * MINUTE;		/* nobody looked */
+	fx_use(&f, MANY("\"15 * * * *\", {every: 2h, catch_up: all}"));
+	expect_dues(&f, "[30 * * * * UTC] 5400 skipped(edited)\n"
+	    "[30 * * * * UTC] 9000 skipped(edited)\n");
+	fx_advance(&f, 50 * MINUTE);
+	expect_dues(&f, "[every 2h] 7200 fired\n[15 * * * * UTC] 11700 fired\n");
+	fx_use(&f, MANY("{every: 2h, catch_up: all}"));
+	fx_restart(&f);
+	fx_start(&f);
+	fx_advance(&f, HOUR);
+	expect_dues(&f, "[every 2h] 14400 fired\n");
+	fx_free(&f);
+}
+
+static void what_goes_with_a_schedule_is_recorded(void **state)
+{
+	struct fx f = fx_new(MANY("{every: 1h}, \"30 * * * *\""));
+
+	(void)state;
+	f.due_names = true;
+	f.tick += 100 * MINUTE;
+	fx_use(&f, MANY("{every: 1h}"));
+	expect_dues(&f, "[30 * * * * UTC] 1800 skipped(edited)\n"
+	    "[30 * * * * UTC] 5400 skipped(edited)\n");
+	f.tick += HOUR;
+	fx_use(&f, "rules: [{name: s, on: t, run: train}]\n");
+	expect_dues(&f, "[every 1h] 3600 skipped(edited)\n"
+	    "[every 1h] 7200 skipped(edited)\n");
+	fx_free(&f);
+}
+
+static void several_schedules_survive_a_restart(void **state)
+{
+	struct fx f = fx_new(MANY("{every: 2h, catch_up: all},"
+	    " {cron: \"30 * * * *\", catch_up: all}"));
+
+	(void)state;
+	f.due_names = true;
+	fx_advance(&f, 3 * HOUR);
+	g_string_truncate(f.dues, 0);
+	for (int i = 0; i < 3; i++)
+		outage(&f, 20 * MINUTE);
+	expect_dues(&f, "[30 * * * * UTC] 12600 fired\n[every 2h] 14400 fired\n");
+	fx_free(&f);
+}
+
+/* Of every night exactly one firing; the one that a clock ahead made stays. */
+static void check_year(const char *rule, int64_t ahead_for)
+{
+	struct fx f = fx_new(rule);
+	enum { NIGHTS = 400 };
+	int fired[NIGHTS] = { 0 };
+
+	fx_advance(&f, 12 * HOUR);
+	f.wall_off = 365 * DAY;
+	fx_advance(&f, ahead_for);
+	f.wall_off = 0;
+	go_back(&f, 0);
+	for (int i = 0; i < NIGHTS - 1; i++)
+		fx_advance(&f, DAY);
+	for (const char *p = f.dues->str; *p; p = strchr(p, '\n') + 1) {
+		char *end;
+		int64_t night = (strtoll(p, &end, 10) * SECOND) / DAY;
+
+		if (g_str_has_prefix(end, " fired\n") && night < NIGHTS)
+			fired[night]++;
+	}
+	for (int i = 0; i < NIGHTS - 1; i++)
+		if (fired[i] != 1)
+			fail_msg("night %d fired %d times", i, fired[i]);
+	fx_free(&f);
+}
+
+static void a_wall_clock_jump_of_a_year_forth_and_back_loses_no_night(void **state)
+{
+	(void)state;
+	check_year(SCHED("cron: \"0 2 * * *\", catch_up: last"), 10 * MINUTE);
+	check_year(SCHED("cron: \"0 2 * * *\", catch_up: none"), 10 * MINUTE);
+	check_year(SCHED("cron: \"0 2 * * *\", catch_up: last, deadline: 6h"), 10 * MINUTE);
+	check_year(SCHED("cron: \"0 2 * * *\", jitter: 1h"), 9 * HOUR);
+	check_year(MANY("{cron: \"0 2 * * *\"}, {cron: \"0 2 1 * *\"}"), 10 * MINUTE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -464,6 +620,14 @@ int main(void)
 		cmocka_unit_test(older_due_times_push_out_none_that_fired),
 		cmocka_unit_test(the_deadline_of_a_due_time_carries_its_jitter),
 		cmocka_unit_test(a_suppressed_due_time_says_so),
+		cmocka_unit_test(each_schedule_has_its_own_due_times),
+		cmocka_unit_test(an_instant_of_two_schedules_fires_once),
+		cmocka_unit_test(each_schedule_catches_up_by_its_own_rule),
+		cmocka_unit_test(an_edit_of_one_schedule_leaves_the_others),
+		cmocka_unit_test(what_goes_with_a_schedule_is_recorded),
+		cmocka_unit_test(several_schedules_survive_a_restart),
+		cmocka_unit_test(
+		    a_wall_clock_jump_of_a_year_forth_and_back_loses_no_night),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -46,9 +46,10 @@ static void check_rule(const struct rule *r)
 	assert_non_null(r->pipeline);
 	assert_true(r->name.len && r->uid.len && r->mode && r->on_error && r->on_nodata);
 	if (r->kind == RULE_SCHEDULE)
-		assert_true(r->schedule && r->catch_up && r->selectors_n == 0);
+		assert_true(r->schedules_n && r->schedules[0].at && r->schedules[0].catch_up &&
+		    r->selectors_n == 0);
 	else
-		assert_true(!r->schedule && r->selectors_n == 1);
+		assert_true(!r->schedules_n && r->selectors_n == 1);
 	assert_true(r->kind == RULE_SIGNAL ? r->when && r->signals_n : r->signals_n == 0);
 	for (uint32_t i = 0; i < r->signals_n; i++) {
 		const struct signal_spec *s = &r->signals[i].spec;

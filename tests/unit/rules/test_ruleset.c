@@ -198,16 +198,16 @@ static void schedules_and_their_identity(void **state)
 				   "deadline: 1h}, run: p}\n" PIPELINE);
 
 	(void)state;
-	assert_memory_equal(rs->rules[0].schedule_hash, rs->rules[1].schedule_hash, 16);
-	assert_memory_not_equal(rs->rules[0].schedule_hash, rs->rules[2].schedule_hash,
+	assert_memory_equal(rs->rules[0].schedules[0].hash, rs->rules[1].schedules[0].hash, 16);
+	assert_memory_not_equal(rs->rules[0].schedules[0].hash, rs->rules[2].schedules[0].hash,
 	    16);
-	assert_int_equal(rs->rules[0].catch_up, CATCH_UP_LAST);
-	assert_int_equal(rs->rules[1].catch_up, CATCH_UP_ALL);
-	assert_int_equal(rs->rules[1].jitter_ms, 300000);
-	assert_int_equal(rs->rules[3].deadline_ms, 3600000);
-	assert_int_equal(schedule_next(rs->rules[2].schedule, 0),
+	assert_int_equal(rs->rules[0].schedules[0].catch_up, CATCH_UP_LAST);
+	assert_int_equal(rs->rules[1].schedules[0].catch_up, CATCH_UP_ALL);
+	assert_int_equal(rs->rules[1].schedules[0].jitter_ms, 300000);
+	assert_int_equal(rs->rules[3].schedules[0].deadline_ms, 3600000);
+	assert_int_equal(schedule_next(rs->rules[2].schedules[0].at, 0),
 	    17 * 3600000); /* 02:00 JST */
-	assert_int_equal(schedule_next(rs->rules[3].schedule, 0), 6 * 3600000);
+	assert_int_equal(schedule_next(rs->rules[3].schedules[0].at, 0), 6 * 3600000);
 	ruleset_unref(rs);
 }
 
