@@ -76,7 +76,8 @@ static void machine_answer(struct ctx *c, enum machine_answer a)
 static void due_rows(struct ctx *c, const char *outcome, bool end)
 {
 	for (uint32_t i = 0; end && c->rule->kind == RULE_SCHEDULE && i < c->items_n; i++)
-		schedule_row(c->d, c->rs, c->items[i]->c->due_ms, outcome);
+		schedule_row_of(c->d, c->rs, c->items[i]->c->schedule,
+		    c->items[i]->c->due_ms, outcome);
 }
 
 /* Stopped before flow: one row per episode and suppressor. */

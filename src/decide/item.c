@@ -45,13 +45,14 @@ struct item *item_of_event(struct decide *d, const struct rule_state *rs,
 	return it;
 }
 
-struct item *item_of_due(struct decide *d, int64_t due_ms)
+struct item *item_of_due(struct decide *d, uint32_t schedule, int64_t due_ms)
 {
 	struct item *it;
 
 	kept_encode_due(d);
 	it = item_new(d, due_ms, 0, false, (struct str){ 0 });
 	it->c->due_ms = due_ms;
+	it->c->schedule = schedule;
 	return it;
 }
 

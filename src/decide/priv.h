@@ -224,7 +224,7 @@ void kept_encode_due(struct decide *);
 /* item.c */
 struct item *item_of_event(struct decide *, const struct rule_state *,
     const struct event *, uint32_t selector, int64_t t_ms, struct str dedupe);
-struct item *item_of_due(struct decide *, int64_t due_ms);
+struct item *item_of_due(struct decide *, uint32_t schedule, int64_t due_ms);
 struct item *item_with(struct decide *, const struct item *, struct str dedupe);
 uint32_t item_store(struct decide *, const struct item *);
 struct item *item_load(struct decide *, uint32_t cell);
@@ -470,6 +470,10 @@ void schedule_clocks(struct decide *);	/* wall stepped; cursors without a time *
 void schedule_row(struct decide *, const struct rule_state *, uint32_t schedule,
     int64_t due_ms, const char *outcome);
 void schedule_arm(struct decide *, struct rule_state *);
+/* A schedule's definition in four bytes, and the row of what waited by it. */
+uint32_t schedule_mark(const struct rule *, uint32_t schedule);
+void schedule_row_of(struct decide *, const struct rule_state *, uint32_t mark,
+    int64_t due_ms, const char *outcome);
 void schedule_load(struct rule_state *, uint32_t cell);
 struct sched *schedule_of_due(struct rule_state *, uint64_t id);	/* NULL: gone */
 int64_t schedule_at(const struct rule_state *);	/* when the next starts; INT64_MAX */

@@ -205,6 +205,26 @@ void schedule_row(struct decide *d, const struct rule_state *rs, uint32_t schedu
 	row_add(d, rs, rs->rule->schedules[schedule].name, due, outcome);
 }
 
+uint32_t schedule_mark(const struct rule *r, uint32_t schedule)
+{
+	uint32_t mark;
+
+	memcpy(&mark, r->schedules[schedule].hash, sizeof(mark));
+	return mark;
+}
+
+/* Of a definition that is no more, the row says so. */
+void schedule_row_of(struct decide *d, const struct rule_state *rs, uint32_t mark,
+    int64_t due, const char *outcome)
+{
+	for (uint32_t i = 0; i < rs->rule->schedules_n; i++)
+		if (schedule_mark(rs->rule, i) == mark) {
+			schedule_row(d, rs, i, due, outcome);
+			return;
+		}
+	row_add(d, rs, STR("edited"), due, outcome);
+}
+
 /* ---- skipping ---- */
 
 struct skips {

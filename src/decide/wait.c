@@ -280,7 +280,8 @@ void wait_settled(struct ctx *c, const struct emission *em, bool fired)
 static bool absorb(struct decide *d, struct ctx *c, struct keyed *k, struct str dedupe)
 {
 	if (c->due_ms)
-		return add(d, k, item_of_due(d, c->due_ms));
+		return add(d, k, item_of_due(d,
+		    schedule_mark(c->rule, c->schedule), c->due_ms));
 	for (uint32_t i = 0; i < c->items_n; i++)	/* of a join */
 		if (!add(d, k, c->items[i]))
 			return false;
@@ -306,7 +307,7 @@ bool wait_event(struct decide *d, struct ctx *c, struct keyed *k, enum job_kind 
 		return emit_asked(d, c, k, kind, NULL, &check, em);
 	}
 	if (kind == JOB_DUE)
-		schedule_row(d, c->rs, c->due_ms, "waiting");
+		schedule_row(d, c->rs, c->schedule, c->due_ms, "waiting");
 	return wait_body(d, k, false, em);
 }
 
