@@ -56,12 +56,22 @@ struct filling {
 	bool		 more;		/* than the limit */
 };
 
+/* Of any of its schedules. */
+static int64_t jitter_max(const struct rule *r)
+{
+	int64_t max = 0;
+
+	for (uint32_t i = 0; i < r->schedules_n; i++)
+		max = MAX(max, r->schedules[i].jitter_ms);
+	return max;
+}
+
 static void collect(const struct rule *r, struct filling *f)
 {
 	int64_t at = f->from - 1;
 
 	for (;;) {
-		at = schedule_next(r->schedule, at);
+		at = rule_due_next(r, at);
 		if (at == INT64_MAX || at >= f->to)
 			return;
 		if (strcmp(f->reprocess, "all") != 0 &&
@@ -110,7 +120,7 @@ static void fill(struct call *c, const struct rule *r, json_t *read)
 	f.limit = f.limit > 0 ? MIN(f.limit, LIMIT_MAX) : LIMIT;
 	if (!when(c, "from", st.wall_ms, &f.from) || !when(c, "to", st.wall_ms, &f.to))
 		return;
-	f.to = MIN(f.to, st.wall_ms - OWN_MS - r->jitter_ms);
+	f.to = MIN(f.to, st.wall_ms - OWN_MS - jitter_max(r));
 	f.due = json_array();
 	collect(r, &f);
 	if (call_true(c, "dry_run")) {

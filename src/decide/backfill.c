@@ -31,14 +31,17 @@ bool decide_backfill(struct decide *d, struct str rule, uint64_t as_of,
 	return true;
 }
 
+/* One job for each due time: the next may be another schedule's. */
 bool backfill_job_begin(struct decide *d)
 {
 	struct backfill *b = &d->backfill;
+	int64_t *due = b->due;
 
 	if (!b->n)
 		return false;
-	d->job = (struct job){ .rs = b->rs, .kind = JOB_DUE, .phase = PHASE_BODY,
-		.due = b->due, .n = b->n };
-	b->n = 0;
+	d->job = (struct job){ .rs = b->rs, .sched = schedule_that_has(b->rs, *due),
+		.kind = JOB_DUE, .phase = PHASE_BODY, .due = due, .n = 1 };
+	b->due++;
+	b->n--;
 	return true;
 }

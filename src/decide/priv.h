@@ -476,6 +476,8 @@ void schedule_row_of(struct decide *, const struct rule_state *, uint32_t mark,
     int64_t due_ms, const char *outcome);
 void schedule_load(struct rule_state *, uint32_t cell);
 struct sched *schedule_of_due(struct rule_state *, uint64_t id);	/* NULL: gone */
+/* The first that is due at this time; the rule has a schedule. */
+struct sched *schedule_that_has(struct rule_state *, int64_t due_ms);
 int64_t schedule_at(const struct rule_state *);	/* when the next starts; INT64_MAX */
 /* baseline.c: what a sample is judged by; NULL: nothing is known */
 void baseline_init(struct decide *);

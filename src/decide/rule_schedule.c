@@ -153,6 +153,14 @@ struct sched *schedule_of_due(struct rule_state *rs, uint64_t id)
 	return i < rs->sched_n ? &rs->sched[i] : NULL;
 }
 
+struct sched *schedule_that_has(struct rule_state *rs, int64_t due)
+{
+	for (uint32_t i = 0; i < rs->sched_n; i++)
+		if (schedule_next(def(&rs->sched[i])->at, due - 1) == due)
+			return &rs->sched[i];
+	return &rs->sched[0];	/* it was edited since */
+}
+
 static void set_ids(struct sched *sc, struct rule_state *rs, uint32_t i)
 {
 	sc->rs = rs;
