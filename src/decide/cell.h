@@ -103,7 +103,7 @@ struct item_cell {		/* CELL_ITEM: an event that waits; see item.c */
 	uint16_t	 dedupe_len;
 	uint8_t		 has_dedupe;
 	uint8_t		 pad[3];
-	uint32_t	 schedule;	/* whose due_ms: its definition's schedule_mark() */
+	uint32_t	 schedule;	/* whose due_ms: its schedule_mark() */
 	uint64_t	 seq;		/* of its input */
 	int64_t		 due_ms;	/* schedule rules; else 0 */
 	struct last_cell ev;

@@ -376,7 +376,8 @@ static bool decide_due(struct decide *d, const struct sched *sc, int64_t due,
 	if (res == RESULT_ERROR)
 		emit_error(&c, k, JOB_DUE, STR("when"));
 	else
-		schedule_row(d, rs, sc->index, due, res == RESULT_FALSE ? "false" : "unknown");
+		schedule_row(d, rs, sc->index, due,
+		    res == RESULT_FALSE ? "false" : "unknown");
 	return false;
 }
 
@@ -422,7 +423,8 @@ static struct sched *take(struct decide *d, struct sched *had, uint32_t n,
     const uint8_t *hash)
 {
 	for (uint32_t i = 0; i < n; i++)
-		if (had[i].cell && (!hash || memcmp(get(d, &had[i])->hash, hash, 16) == 0))
+		if (had[i].cell &&
+		    (!hash || memcmp(get(d, &had[i])->hash, hash, 16) == 0))
 			return &had[i];
 	return NULL;
 }

@@ -294,10 +294,12 @@ const struct option signal_options[] = {
 };
 
 const struct option schedule_options[] = {
-	TEXT(schedule_keys, "cron", cron, "five fields, with names, L, # and W; or @daily and its like"),
+	TEXT(schedule_keys, "cron", cron,
+	    "five fields, with names, L, # and W; or @daily and its like"),
 	TIME(schedule_keys, "every", every_ms, SECOND,
 	    "interval, counted from the epoch"),
-	TEXT(schedule_keys, "timezone", timezone, "IANA zone of cron and times, default UTC"),
+	TEXT(schedule_keys, "timezone", timezone,
+	    "IANA zone of cron and times, default UTC"),
 	SPAN(schedule_keys, "jitter", jitter_ms, "0",
 	    "start up to this much later, stable per rule and due time"),
 	WORD(schedule_keys, "catch_up", catch_up, "last", "none|last|all",

@@ -58,7 +58,7 @@ struct rule_signal {
 #define RULE_SCHEDULES_MAX 16
 struct rule_schedule {
 	const struct schedule *at;
-	struct str	 name;		/* names it in due rows: one text per definition */
+	struct str	 name;		/* names it in due rows: one per definition */
 	uint8_t		 hash[16];	/* of the definition: the cursor belongs to it */
 	enum catch_up	 catch_up;
 	int64_t		 deadline_ms, jitter_ms;

@@ -586,7 +586,8 @@ static void a_wall_clock_jump_of_a_year_forth_and_back_loses_no_night(void **sta
 	(void)state;
 	check_year(SCHED("cron: \"0 2 * * *\", catch_up: last"), 10 * MINUTE);
 	check_year(SCHED("cron: \"0 2 * * *\", catch_up: none"), 10 * MINUTE);
-	check_year(SCHED("cron: \"0 2 * * *\", catch_up: last, deadline: 6h"), 10 * MINUTE);
+	check_year(SCHED("cron: \"0 2 * * *\", catch_up: last, deadline: 6h"),
+	    10 * MINUTE);
 	check_year(SCHED("cron: \"0 2 * * *\", jitter: 1h"), 9 * HOUR);
 	check_year(MANY("{cron: \"0 2 * * *\"}, {cron: \"0 2 1 * *\"}"), 10 * MINUTE);
 }

@@ -46,8 +46,8 @@ static void check_rule(const struct rule *r)
 	assert_non_null(r->pipeline);
 	assert_true(r->name.len && r->uid.len && r->mode && r->on_error && r->on_nodata);
 	if (r->kind == RULE_SCHEDULE)
-		assert_true(r->schedules_n && r->schedules[0].at && r->schedules[0].catch_up &&
-		    r->selectors_n == 0);
+		assert_true(r->schedules_n && r->schedules[0].at &&
+		    r->schedules[0].catch_up && r->selectors_n == 0);
 	else
 		assert_true(!r->schedules_n && r->selectors_n == 1);
 	assert_true(r->kind == RULE_SIGNAL ? r->when && r->signals_n : r->signals_n == 0);

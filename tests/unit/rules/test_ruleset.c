@@ -198,9 +198,10 @@ static void schedules_and_their_identity(void **state)
 				   "deadline: 1h}, run: p}\n" PIPELINE);
 
 	(void)state;
-	assert_memory_equal(rs->rules[0].schedules[0].hash, rs->rules[1].schedules[0].hash, 16);
-	assert_memory_not_equal(rs->rules[0].schedules[0].hash, rs->rules[2].schedules[0].hash,
-	    16);
+	assert_memory_equal(rs->rules[0].schedules[0].hash,
+	    rs->rules[1].schedules[0].hash, 16);
+	assert_memory_not_equal(rs->rules[0].schedules[0].hash,
+	    rs->rules[2].schedules[0].hash, 16);
 	assert_int_equal(rs->rules[0].schedules[0].catch_up, CATCH_UP_LAST);
 	assert_int_equal(rs->rules[1].schedules[0].catch_up, CATCH_UP_ALL);
 	assert_int_equal(rs->rules[1].schedules[0].jitter_ms, 300000);
