@@ -1,5 +1,6 @@
 /* Series and their SVG.  Numbers come out of the same trace as `explain` shows: the
- * first side of each comparison, and the number or variable that stands on the other.
+ * first side of each comparison, and the number or variable that stands on the other;
+ * of a detector's `drift` its statistic and its limit.
  */
 #include <math.h>
 
@@ -191,16 +192,44 @@ static struct panel *panel_of(struct chart *c, struct panel *head, struct str te
 	    panel_add(c, head->rule, head->key, text) : NULL;
 }
 
+/* NAME.drift of one detector: its statistic, against the limit that it has now. */
+static bool drift_point(struct str text, struct value signals, struct point *ret,
+    struct arena *a)
+{
+	static const struct str suffix = { ".drift", 6 };
+	uint32_t n = text.len > suffix.len ? text.len - suffix.len : 0;
+	struct value v;
+
+	if (!n || !str_is((struct str){ text.p + n, suffix.len }, suffix))
+		return false;
+	v = value_member(signals, (struct str){ text.p, n }, a);
+	if (v.tag != VALUE_MAP ||
+	    value_member(v, STR("detector"), a).tag != VALUE_STRING)
+		return false;
+	if (!value_number(value_member(v, STR("stat"), a), &ret->value))
+		ret->value = NAN;
+	if (!value_number(value_member(v, STR("limit"), a), &ret->limit))
+		ret->limit = NAN;
+	return true;
+}
+
 static void take_row(struct chart *c, struct panel *head, struct value row,
-    int64_t wall_ms, struct arena *a)
+    struct value signals, int64_t wall_ms, struct arena *a)
 {
 	struct value text = value_member(row, STR("text"), a);
 	struct value left = value_member(row, STR("left"), a);
 	struct point at = { .ms = wall_ms, .value = NAN, .limit = NAN };
 	struct panel *p;
 
-	if (text.tag != VALUE_STRING || left.tag != VALUE_STRING ||
-	    !compares(value_as_str(text)))
+	if (text.tag != VALUE_STRING)
+		return;
+	if (drift_point(value_as_str(text), signals, &at, a)) {
+		p = panel_of(c, head, value_as_str(text));
+		if (p)
+			g_array_append_val(p->points, at);
+		return;
+	}
+	if (left.tag != VALUE_STRING || !compares(value_as_str(text)))
 		return;
 	p = panel_of(c, head, value_as_str(text));
 	if (!p)
@@ -216,14 +245,15 @@ static void sample_panel(struct chart *c, struct panel *head, struct sim *s, int
 	GString *json = g_string_new(NULL);
 	struct arena *a = arena_new(0);
 	struct err err = { 0 };
-	struct value v, rows;
+	struct value v, rows, signals;
 
 	if (sim_explain(s, head->rule, head->key, json, &err)) {
 		v = value_from_json((struct str){ json->str, (uint32_t)json->len }, a);
+		signals = value_member(v, STR("signals"), a);
 		v = value_member(v, STR("when"), a);
 		rows = v.tag == VALUE_MAP ? value_member(v, STR("rows"), a) : v;
 		for (uint32_t i = 0; rows.tag == VALUE_LIST && i < rows.list->n; i++)
-			take_row(c, head, rows.list->v[i], wall, a);
+			take_row(c, head, rows.list->v[i], signals, wall, a);
 	}
 	arena_free(a);
 	g_string_free(json, TRUE);
@@ -308,7 +338,16 @@ static void round_scale(struct frame *f)
 	f->max = fmax(ceil(f->max / f->step) * f->step, f->min + f->step);
 }
 
-/* A line that breaks where the value is not known. */
+static double coordinate(const GArray *points, guint i, bool limit)
+{
+	const struct point *p = &g_array_index(points, struct point, i);
+
+	if (i >= points->len)
+		return NAN;
+	return limit ? p->limit : p->value;
+}
+
+/* A line that breaks where the value is not known; level stretches have two points. */
 static void put_line(const struct frame *f, const GArray *points, bool limit,
     GString *out)
 {
@@ -317,9 +356,11 @@ static void put_line(const struct frame *f, const GArray *points, bool limit,
 	g_string_append_printf(out, "<path class=\"%s\" d=\"", limit ? "limit" : "value");
 	for (guint i = 0; i < points->len; i++) {
 		const struct point *p = &g_array_index(points, struct point, i);
-		double v = limit ? p->limit : p->value;
+		double v = coordinate(points, i, limit);
+		bool level = i > 0 && coordinate(points, i - 1, limit) == v &&
+		    coordinate(points, i + 1, limit) == v;
 
-		if (isfinite(v))
+		if (isfinite(v) && !level)
 			g_string_append_printf(out, "%s%.1f %.1f", pen ? "L" : "M",
 			    x_of(f, p->ms), y_of(f, v));
 		pen = isfinite(v);

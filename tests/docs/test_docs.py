@@ -117,6 +117,20 @@ class Generated(unittest.TestCase):
                     self.assertEqual(f.read(), read(path), "run make docs")
 
 
+class Pictures(unittest.TestCase):
+    def test_pictures_show_what_backtest_draws(self):
+        with tempfile.TemporaryDirectory() as d:
+            out = run([sys.executable, "docs/pictures/make", d])
+            self.assertEqual(out.returncode, 0, out.stdout)
+            drawn = sorted(os.listdir(d))
+            self.assertEqual(drawn, sorted(f for f in os.listdir(f"{TREE}/docs/pictures")
+                                           if f.endswith(".svg")))
+            for name in drawn:
+                with self.subTest(name=name), open(f"{d}/{name}", encoding="utf-8") as f:
+                    self.assertEqual(f.read(), read(f"docs/pictures/{name}"),
+                                     "run docs/pictures/make")
+
+
 class Later(unittest.TestCase):
     def test_the_guide_lists_every_key_that_is_not_available(self):
         later = set(re.findall(r"^\| `([a-z_.]+)` .*\(not available in this version\) \|$",
