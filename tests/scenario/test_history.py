@@ -45,6 +45,13 @@ rules:
     when: v.avg > 10.0 && n.count >= 4
     recover: v.avg < 9.0
     run: noop
+  - name: shifted
+    on: {type: metric, key: event.subject}
+    signals:
+      v: {value: data.v, detect: {cusum: {expected_run: 1000}}, baseline: {n: 500, mean: 3, sd: 4}}
+      w: {value: data.v, over: 20m}
+    when: v.drift && w.avg > 4.0
+    run: noop
   - {name: once, on: ping, dedupe: {key: data.n, for: 7d}, run: noop}
 pipelines: [{name: noop, steps: [{name: g, gate: "true"}]}]
 """
@@ -173,8 +180,10 @@ class Continued(unittest.TestCase):
     def test_same_decisions(self):
         without = self.decided(())
         self.assertGreater(len(without), 8)
-        self.assertIn("fired", [r[3] for r in without if r[1] == "drift"])
-        self.assertEqual(self.decided((3, 17, 18, 33, 48)), without)
+        for rule in ("drift", "shifted"):
+            self.assertIn("fired", [r[3] for r in without if r[1] == rule])
+        # 16: for both keys the detector is on its way to the limit
+        self.assertEqual(self.decided((3, 16, 17, 18, 33, 48)), without)
 
 
 class Explain(unittest.TestCase):
