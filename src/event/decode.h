@@ -48,6 +48,7 @@ bool media_is(struct str content_type, const char *type);	/* parameters ignored 
 bool media_is_json(struct str content_type);			/* also when empty */
 
 /* format.c */
+/* NULL: the preset of sources that name none, without a map. */
 enum event_preset format_preset(const struct event_format *);
 bool format_has_map(const struct event_format *);
 bool format_map(struct decode *);

@@ -43,12 +43,12 @@ struct event_format {
 
 enum event_preset format_preset(const struct event_format *f)
 {
-	return f->preset;
+	return f ? f->preset : PRESET_CLOUDEVENTS;
 }
 
 bool format_has_map(const struct event_format *f)
 {
-	return f->has_map;
+	return f && f->has_map;
 }
 
 static bool resolve(void *ctx, const struct str *path, uint32_t n, struct expr_ref *ret)

@@ -372,7 +372,7 @@ pipelines:
             for n in range(24):
                 d.post_event("metric", {"v": n + 0.5}, f"m{n}", "a")
                 d.post_event("ping", {"n": n % 10}, f"p{n}")
-            d.post_event("seldom", {}, "s")
+            d.ctl("events", "emit", "-t", "seldom", "-d", "{}")     # application/json
             d.term()
             path = f"{d.dir}/checked.yaml"
             with open(path, "w", encoding="utf-8") as f:

@@ -106,7 +106,6 @@ static enum event_refusal decode_as(const struct event_format *f, const char *bo
 {
 	size_t n = strlen(body);
 
-	assert_non_null(f);
 	free(w.body);
 	w.body = malloc(n ? n : 1);
 	memcpy(w.body, body, n);
@@ -407,6 +406,16 @@ static void a_batch_is_taken_whole_or_not_at_all(void **state)
 	g_string_free(s, TRUE);
 }
 
+/* Of a source that the rules know no format of: recorded events are tried so. */
+static void without_a_format_as_with_the_default(void **state)
+{
+	(void)state;
+	assert_int_equal(decode_as(NULL, "{" CE "}"), EVENT_OK);
+	assert_int_equal(w.n, 1);
+	assert_int_equal(decode_as(NULL, "{\"a\": 1}"), decode("{\"a\": 1}"));
+	assert_int_equal(w.n, 0);
+}
+
 static void plain_json_becomes_data_with_defaults(void **state)
 {
 	struct event_format *f = format("json", NULL);
@@ -637,6 +646,7 @@ int main(void)
 		T(base64_data_is_decoded),
 		T(binary_mode_is_the_same_over_three_transports),
 		T(a_batch_is_taken_whole_or_not_at_all),
+		T(without_a_format_as_with_the_default),
 		T(plain_json_becomes_data_with_defaults),
 		T(a_map_makes_events_out_of_payloads),
 		T(a_map_may_read_the_whole_body),
