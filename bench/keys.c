@@ -1,6 +1,6 @@
 /* Memory of a key, all in: a world in virtual time takes events of N keys.
  *
- *	keys [KEYS]
+ *	keys [KEYS [KIND]]
  *
  * For each kind of signal a process of its own, with one rule, KEYS keys (1,000,000) and
  * events in two panes or windows of each key.  Prints a line for each:
@@ -78,7 +78,7 @@ static struct ruleset *rules(unsigned kind)
 
 	diags_render(diags, msg);
 	if (!rs)
-		printf("%s\n%s", kinds[kind].name, msg->str);
+		fprintf(stderr, "%s\n%s", kinds[kind].name, msg->str);
 	g_string_free(msg, TRUE);
 	diags_free(diags);
 	return rs;
@@ -155,8 +155,11 @@ int main(int argc, char **argv)
 	uint64_t keys = argc > 1 ? g_ascii_strtoull(argv[1], NULL, 10) : 1000000;
 
 	for (unsigned i = 0; i < G_N_ELEMENTS(kinds); i++) {
-		pid_t pid = fork();
+		pid_t pid;
 
+		if (argc > 2 && strcmp(argv[2], kinds[i].name) != 0)
+			continue;
+		pid = fork();
 		CHECK(pid >= 0);
 		if (pid == 0) {
 			measure(i, (uint32_t)CLAMP(keys, 1000, 1000000));

@@ -30,6 +30,7 @@
 #define NO_SHARD ((1u << 31) - 1)
 #define BYTES_MASK ((1u << 24) - 1)	/* the most that one cell can hold */
 #define HEAD_MAX 16	/* of a record: three varints of 32 bits and the kind */
+#define GROW_DOUBLE 65536	/* longer arrays grow by a quarter, to a multiple of 64 */
 #define AHEAD 16		/* see FETCH_SLOT */
 #define DIRTY_KEEP 65536	/* a longer dirty list is given back by a commit */
 
@@ -98,8 +99,8 @@ static void *grow(void *v, uint32_t *cap, uint32_t want, size_t elem)
 
 	if (want <= *cap)
 		return v;
-	while (more < want)
-		more *= 2;
+	while (more < want)	/* a large one is moved by its pages, not copied */
+		more = more < GROW_DOUBLE ? 2 * more : (more + more / 4) & ~63u;
 	v = g_realloc_n(v, more, elem);
 	memset((char *)v + *cap * elem, 0, (more - *cap) * elem);
 	*cap = more;

@@ -12,7 +12,7 @@ enum cell_kind { CELL_META = 32, CELL_RULE, CELL_KEY, CELL_SIGNAL, CELL_LAST, CE
 	CELL_SELECTOR, CELL_SOURCE, CELL_SCHEDULE, CELL_FACT, CELL_CHUNK,
 	CELL_ITEM = 43, CELL_WAIT, CELL_JOIN, CELL_SILENCE = 47 };
 
-#define OWNER_BYTES 16
+#define OWNER_BYTES 8		/* of a hash of 128 bits: the first 64 */
 #define KEY_BYTES_MAX 256	/* longer rule keys are refused, dedupe keys hashed */
 
 /* FNV-1a, 64 bits: for indexes and for identities that a collision only shares. */
@@ -53,14 +53,36 @@ struct rule_cell {		/* followed by uid and name */
 	uint64_t	 backfilled;	/* seq of the last backfill */
 };
 /* What is found by (kind, owner, key).  The key's bytes follow the struct of its kind. */
-struct keyed_cell {
-	uint16_t	 state;		/* CELL_SIGNAL: where its state begins */
-	uint16_t	 key_off, key_len;
-	uint16_t	 pad;
+struct keyed_cell {		/* several per key, so kept to 24 bytes */
+	uint64_t	 state : 16;	/* CELL_SIGNAL: where its state begins */
+	uint64_t	 used_at : 48;	/* tick */
+	uint64_t	 ttl : 42;	/* ms: a hundred years fit */
+	uint64_t	 key_off : 12;
+	uint64_t	 key_len : 10;
 	uint8_t		 owner[OWNER_BYTES];	/* rule id, or hash of a definition */
-	int64_t		 used_tick;
-	int64_t		 ttl_ms;
 };
+_Static_assert(sizeof(struct keyed_cell) == 24, "the head of a keyed cell is packed");
+
+static inline int64_t head_used(const struct keyed_cell *h)
+{
+	return (int64_t)h->used_at;
+}
+
+static inline int64_t head_ttl(const struct keyed_cell *h)
+{
+	return (int64_t)h->ttl;
+}
+
+static inline void head_use(struct keyed_cell *h, int64_t tick)
+{
+	h->used_at = (uint64_t)tick & ((UINT64_C(1) << 48) - 1);
+}
+
+static inline void head_set_ttl(struct keyed_cell *h, int64_t ms)
+{
+	h->ttl = (uint64_t)ms & ((UINT64_C(1) << 42) - 1);
+}
+
 /* Why a drift's rule waits; see rearm.c */
 enum disarm { DISARM_NONE = 0, DISARM_RUN, DISARM_BACKOFF, DISARM_DEPLOY, DISARM_IDLE };
 struct key_cell {		/* CELL_KEY: one rule and key */

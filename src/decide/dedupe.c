@@ -36,7 +36,7 @@ static void each_dedupe(struct decide *d, const struct rule_state *rs,
 
 static void collect(GArray *out, const struct dedupe_cell *c, uint32_t cell)
 {
-	int64_t v[2] = { c->head.used_tick, cell };
+	int64_t v[2] = { head_used(&c->head), cell };
 
 	g_array_append_vals(out, v, 2);
 }
@@ -93,8 +93,8 @@ void dedupe_store(struct decide *d, struct rule_state *rs, struct str value,
 		k = keyed_add(d, CELL_DEDUPE, owner, value, sizeof(*c), 0,
 			      rs->rule->dedupe_ms);
 	c = cells_touch(d->cells, k->cell);
-	c->head.used_tick = d->now_tick;
-	c->head.ttl_ms = rs->rule->dedupe_ms;
+	head_use(&c->head, d->now_tick);
+	head_set_ttl(&c->head, rs->rule->dedupe_ms);
 	c->decision = decision;
 	c->observed = observed;
 }

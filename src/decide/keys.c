@@ -23,12 +23,11 @@
 /* Word by word: it is computed several times per event.  Of this process only. */
 static uint32_t hash_of(enum cell_kind kind, const uint8_t *owner, struct str key)
 {
-	uint64_t h = HASH64 + kind, w[2];
+	uint64_t h = HASH64 + kind, w[1];
 	uint32_t i = 0;
 
 	memcpy(w, owner, OWNER_BYTES);
 	h = (h ^ w[0]) * MIX;
-	h = (h ^ h >> 32 ^ w[1]) * MIX;
 	for (; i + 8 <= key.len; i += 8) {
 		memcpy(w, key.p + i, 8);
 		h = (h ^ h >> 32 ^ w[0]) * MIX;
@@ -227,10 +226,10 @@ struct keyed *keyed_add(struct decide *d, enum cell_kind kind, const uint8_t *ow
 	k->cell = cells_add(d->cells, (uint8_t)kind, bytes + key.len + reserve);
 	h = cells_touch(d->cells, k->cell);
 	memcpy(h->owner, owner, OWNER_BYTES);
-	h->used_tick = d->now_tick;
-	h->ttl_ms = ttl_ms;
-	h->key_off = (uint16_t)bytes;
-	h->key_len = (uint16_t)key.len;
+	head_use(h, d->now_tick);
+	head_set_ttl(h, ttl_ms);
+	h->key_off = bytes & 0xfff;
+	h->key_len = key.len & 0x3ff;
 	if (key.len)
 		memcpy((char *)h + bytes, key.p, key.len);
 	enter(d, k);
@@ -262,12 +261,12 @@ void keyed_resize(struct decide *d, struct keyed *k, uint32_t bytes)
 /* A key in use is not written at every event: its ttl is longer by that much. */
 static int64_t slack(const struct keyed_cell *h)
 {
-	return h->ttl_ms / 16;
+	return head_ttl(h) / 16;
 }
 
 static int64_t expires(const struct keyed_cell *h)
 {
-	return h->used_tick + h->ttl_ms + slack(h);
+	return head_used(h) + head_ttl(h) + slack(h);
 }
 
 void keyed_use(struct decide *d, struct keyed *k)
@@ -275,17 +274,17 @@ void keyed_use(struct decide *d, struct keyed *k)
 	const struct keyed_cell *h = cells_get(d->cells, k->cell);
 	struct keyed_cell *w;
 
-	if (d->now_tick - h->used_tick <= slack(h))
+	if (d->now_tick - head_used(h) <= slack(h))
 		return;
 	w = cells_touch(d->cells, k->cell);
-	w->used_tick = d->now_tick;
+	head_use(w, d->now_tick);
 }
 
 int64_t keyed_use_at(const struct decide *d, const struct keyed *k)
 {
 	const struct keyed_cell *h = cells_get(d->cells, k->cell);
 
-	return h->used_tick + slack(h) + 1;
+	return head_used(h) + slack(h) + 1;
 }
 
 static void leave_rule(struct decide *d, struct keyed *k)
@@ -421,7 +420,7 @@ static int64_t sweep_kind(struct decide *d, bool keys)
 		if (k && may_go(d, k))
 			keyed_drop(d, k);
 		else
-			next = MIN(next, d->now_tick + h->ttl_ms);
+			next = MIN(next, d->now_tick + head_ttl(h));
 	}
 	return next;
 }

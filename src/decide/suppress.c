@@ -150,7 +150,7 @@ static bool ask_dedupe(struct ctx *c, struct check *k)
 		return suppress_say(k, SUPP_DEDUPE, false,
 		    arena_printf(a, "'%.*s' is new", STR_ARG(k->dedupe)), 0);
 	cell = cells_get(c->d->cells, e->cell);
-	end = cell->head.used_tick + c->rule->dedupe_ms;
+	end = head_used(&cell->head) + c->rule->dedupe_ms;
 	if (end <= c->tick)
 		return suppress_say(k, SUPP_DEDUPE, false,
 		    arena_printf(a, "'%.*s' was forgotten", STR_ARG(k->dedupe)), 0);
