@@ -5,6 +5,8 @@ take stands in neither.  A rule set is built beside the old one and then swapped
 daemon that has reloaded keeps what malloc did not give back: the slope of rules is taken
 from daemons that start with them.
 """
+import subprocess
+
 import lib
 from lib import Result, Row, Service, limit, median, memory, wait_until
 
@@ -125,6 +127,24 @@ def sliding(ctx):
                   *told(got))
 
 
+def kinds(ctx):
+    """A world in virtual time (bench/keys.c), a process for each kind of signal."""
+    ctx.note("kinds: a million keys of each")
+    done = subprocess.run([lib.tool("keys"), "1000000"], text=True, capture_output=True,
+                          timeout=1800, check=True)
+    got = {}
+    for line in done.stdout.splitlines():
+        words = line.split()
+        got[words[0]] = {"key": int(words[1]), "cells": int(words[4]),
+                         "rss_mib": float(words[6])}
+    assert "sliding+cusum" in got, done.stderr
+    most = got["sliding+cusum"]["rss_mib"]
+    ok, missed = limit([("RSS", most, 512, "MiB")])
+    return Result(f"{most:.0f} MiB", "", "", ok, missed,
+                  [f"{kind}: {v['key']} B a key, {v['cells']} B of them in cells"
+                   for kind, v in got.items()], got)
+
+
 ROWS = [
     Row("memory-idle", "idle daemon, a Kafka and an MQTT source",
         "RssAnon <= 8 MB, RSS <= 28 MB", idle),
@@ -133,4 +153,6 @@ ROWS = [
         tumbling),
     Row("memory-sliding", "memory per key with one 60-pane sliding window", "<= 2 KB",
         sliding),
+    Row("memory-kinds", "1,000,000 keys with a sliding window and a CUSUM each",
+        "RSS <= 512 MiB", kinds),
 ]

@@ -23,9 +23,10 @@
 
 #include "base/check.h"
 #include "base/codec.h"
+#include "base/slab.h"
 
 #define RECORD_COST 8		/* of a record beside its bytes, in round numbers */
-#define IDS_MAX (1u << 25)	/* these two bound what a damaged blob can allocate */
+#define IDS_MAX CELLS_IDS	/* these two bound what a damaged blob can allocate */
 #define SHARDS_MAX (1u << 20)
 #define NO_SHARD ((1u << 31) - 1)
 #define BYTES_MASK ((1u << 24) - 1)	/* the most that one cell can hold */
@@ -33,6 +34,9 @@
 #define GROW_DOUBLE 65536	/* longer arrays grow by a quarter, to a multiple of 64 */
 #define AHEAD 16		/* see FETCH_SLOT */
 #define DIRTY_KEEP 65536	/* a longer dirty list is given back by a commit */
+
+#define SLABS 64
+#define IN_SLAB (8 * SLABS)	/* longer ones lie by themselves */
 
 struct slot {			/* one per id, so kept to 16 bytes */
 	uint8_t		*data;
@@ -55,6 +59,7 @@ struct shard {
 };
 
 struct cells {
+	struct slab	 slabs[SLABS];	/* of a slot's bytes, by slab_of() */
 	struct slot	*slots;		/* [0] is unused */
 	uint32_t	 n, cap;
 	uint32_t	 live;
@@ -71,6 +76,8 @@ struct cells *cells_new(void)
 {
 	struct cells *c = g_new0(struct cells, 1);
 
+	for (uint32_t i = 0; i < SLABS; i++)
+		slab_init(&c->slabs[i], 8 * (i + 1));
 	c->n = 1;
 	c->cap = 64;
 	c->slots = g_new0(struct slot, c->cap);
@@ -82,7 +89,10 @@ void cells_free(struct cells *c)
 	if (!c)
 		return;
 	for (uint32_t i = 1; i < c->n; i++)
-		g_free(c->slots[i].data);
+		if (c->slots[i].bytes > IN_SLAB)
+			g_free(c->slots[i].data);
+	for (uint32_t i = 0; i < SLABS; i++)
+		slab_fini(&c->slabs[i]);
 	for (uint32_t i = 0; i < c->shards_n; i++)
 		g_free(c->shards[i].ids);
 	g_free(c->slots);
@@ -90,6 +100,41 @@ void cells_free(struct cells *c)
 	g_free(c->room);
 	g_free(c->dirty);
 	g_free(c);
+}
+
+static struct slab *slab_of(struct cells *c, uint32_t bytes)
+{
+	return &c->slabs[bytes ? (bytes - 1) / 8 : 0];
+}
+
+/* A cell's memory; not zeroed. */
+static uint8_t *data_new(struct cells *c, uint32_t bytes)
+{
+	return bytes > IN_SLAB ? g_malloc(bytes) : slab_take(slab_of(c, bytes), bytes);
+}
+
+static void data_free(struct cells *c, uint8_t *data, uint32_t bytes)
+{
+	if (bytes > IN_SLAB)
+		g_free(data);
+	else
+		slab_give(slab_of(c, bytes), data);
+}
+
+static uint8_t *data_resize(struct cells *c, uint8_t *data, uint32_t old, uint32_t bytes)
+{
+	uint8_t *now;
+
+	if (old > IN_SLAB && bytes > IN_SLAB)
+		return g_realloc(data, bytes);
+	if (old <= IN_SLAB && bytes <= IN_SLAB && slab_of(c, old) == slab_of(c, bytes)) {
+		slab_fit(slab_of(c, bytes), data, bytes);
+		return data;
+	}
+	now = data_new(c, bytes);
+	memcpy(now, data, MIN(old, bytes));
+	data_free(c, data, old);
+	return now;
 }
 
 /* Makes room for `want` elements, the new ones zeroed. */
@@ -226,7 +271,8 @@ uint32_t cells_add(struct cells *c, uint8_t kind, uint32_t bytes)
 		account(c, s, false);		/* freed since the last commit */
 	s->kind = kind;
 	s->bytes = bytes & BYTES_MASK;
-	s->data = g_malloc0(MAX(bytes, 1));
+	s->data = data_new(c, bytes);
+	memset(s->data, 0, bytes);
 	mark(c, id);
 	account(c, s, true);
 	return id;
@@ -255,7 +301,7 @@ void cells_drop(struct cells *c, uint32_t id)
 	struct shard *home = &c->shards[s->shard];
 
 	account(c, s, false);
-	g_free(s->data);
+	data_free(c, s->data, s->bytes);
 	s->data = NULL;
 	s->bytes = 0;
 	s->kind = 0;
@@ -296,7 +342,7 @@ void *cells_resize(struct cells *c, uint32_t id, uint32_t bytes)
 
 	CHECK(bytes <= BYTES_MASK);
 	account(c, s, false);
-	s->data = g_realloc(s->data, MAX(bytes, 1));
+	s->data = data_resize(c, s->data, s->bytes, bytes);
 	if (bytes > s->bytes)
 		memset(s->data + s->bytes, 0, bytes - s->bytes);
 	s->bytes = bytes & BYTES_MASK;
@@ -475,8 +521,8 @@ static bool load_record(struct cells *c, struct reader *r, uint32_t shard, bool 
 	s->shard = shard & NO_SHARD;
 	if (!apply)
 		return true;
-	g_free(s->data);
-	s->data = kind ? g_malloc(MAX(data.len, 1)) : NULL;
+	data_free(c, s->data, s->bytes);
+	s->data = kind ? data_new(c, data.len) : NULL;
 	if (data.len)
 		memcpy(s->data, data.p, data.len);
 	s->bytes = data.len & BYTES_MASK;

@@ -23,6 +23,7 @@
 
 #define CELLS_CODEC 2		/* version of every layout kept in cells */
 #define SHARD_BYTES 16384
+#define CELLS_IDS (1u << 25)	/* ids are below */
 #define CELL_MAX 16384		/* larger data is chunked by its owner */
 
 struct cells;

@@ -123,7 +123,7 @@ static void key_due(struct decide *d, uint32_t cell)
 {
 	struct keyed *k = keyed_of_cell(d, cell);
 
-	if (!k || k->kind != CELL_KEY || !k->tick.pos || k->tick.at > d->now_tick)
+	if (!k || keyed_kind(k) != CELL_KEY || !k->tick.pos || k->tick.at > d->now_tick)
 		return;
 	key_touch(d, k)->wake_at = INT64_MAX;
 	key_arm(d, k->rs, k);

@@ -18,6 +18,7 @@
 
 #define SWEEP_MIN_MS 1000
 #define INDEX_MIN 64
+#define INDEX_DOUBLE 65536	/* a longer one grows by a quarter */
 #define MIX 0x9e3779b97f4a7c15ull
 
 /* Word by word: it is computed several times per event.  Of this process only. */
@@ -57,15 +58,33 @@ static uint32_t id_of_owner(const uint8_t *owner)
 
 void keys_init(struct decide *d)
 {
+	slab_init(&d->keys, sizeof(struct keyed));
+	slab_init(&d->others, offsetof(struct keyed, key));
 	d->index_cap = INDEX_MIN;
 	d->index = g_new0(struct keyed *, d->index_cap);
 }
 
 void keys_fini(struct decide *d)
 {
-	for (uint32_t i = 0; i < d->index_cap; i++)
-		g_free(d->index[i]);
+	slab_fini(&d->keys);
+	slab_fini(&d->others);
 	g_free(d->index);
+}
+
+/* Where the search for a hash begins: the index need be no power of two. */
+static uint32_t home(const struct decide *d, uint32_t hash)
+{
+	return (uint32_t)((uint64_t)hash * d->index_cap >> 32);
+}
+
+static uint32_t after(const struct decide *d, uint32_t i)
+{
+	return i + 1 == d->index_cap ? 0 : i + 1;
+}
+
+static uint32_t distance(const struct decide *d, uint32_t from, uint32_t to)
+{
+	return to >= from ? to - from : to + d->index_cap - from;
 }
 
 static const struct keyed_cell *head_of(const struct decide *d, const struct keyed *k)
@@ -83,17 +102,17 @@ struct str keyed_key(const struct decide *d, const struct keyed *k)
 static bool is(const struct decide *d, const struct keyed *k, enum cell_kind kind,
     const uint8_t *owner, struct str key)
 {
-	return k->kind == kind && str_is(keyed_key(d, k), key) &&
+	return keyed_kind(k) == kind && str_is(keyed_key(d, k), key) &&
 	    memcmp(head_of(d, k)->owner, owner, OWNER_BYTES) == 0;
 }
 
 struct keyed *keyed_find(const struct decide *d, enum cell_kind kind,
     const uint8_t *owner, struct str key)
 {
-	uint32_t mask = d->index_cap - 1, hash = hash_of(kind, owner, key);
+	uint32_t hash = hash_of(kind, owner, key);
 	struct keyed *k;
 
-	for (uint32_t i = hash & mask; (k = d->index[i]); i = (i + 1) & mask)
+	for (uint32_t i = home(d, hash); (k = d->index[i]); i = after(d, i))
 		if (k->hash == hash && is(d, k, kind, owner, key))
 			return k;
 	return NULL;
@@ -101,10 +120,10 @@ struct keyed *keyed_find(const struct decide *d, enum cell_kind kind,
 
 static void index_put(struct decide *d, struct keyed *k)
 {
-	uint32_t mask = d->index_cap - 1, i = k->hash & mask;
+	uint32_t i = home(d, k->hash);
 
 	while (d->index[i])
-		i = (i + 1) & mask;
+		i = after(d, i);
 	d->index[i] = k;
 }
 
@@ -114,7 +133,7 @@ static void index_add(struct decide *d, struct keyed *k)
 		struct keyed **old = d->index;
 		uint32_t n = d->index_cap;
 
-		d->index_cap *= 2;
+		d->index_cap += n < INDEX_DOUBLE ? n : n / 4;
 		d->index = g_new0(struct keyed *, d->index_cap);
 		for (uint32_t i = 0; i < n; i++)
 			if (old[i])
@@ -128,14 +147,12 @@ static void index_add(struct decide *d, struct keyed *k)
 /* What follows it without a gap moves up, so that no mark of deletion is needed. */
 static void index_remove(struct decide *d, const struct keyed *k)
 {
-	uint32_t mask = d->index_cap - 1, i = k->hash & mask, j;
+	uint32_t i = home(d, k->hash), j;
 
 	while (d->index[i] != k)
-		i = (i + 1) & mask;
-	for (j = (i + 1) & mask; d->index[j]; j = (j + 1) & mask) {
-		uint32_t home = d->index[j]->hash & mask;
-
-		if (((j - home) & mask) < ((j - i) & mask))
+		i = after(d, i);
+	for (j = after(d, i); d->index[j]; j = after(d, j)) {
+		if (distance(d, home(d, d->index[j]->hash), j) < distance(d, i, j))
 			continue;	/* it may not go before its home */
 		d->index[i] = d->index[j];
 		i = j;
@@ -180,19 +197,20 @@ struct keyed *keyed_last(const struct decide *d, struct keyed *k, uint32_t selec
 
 static void enter(struct decide *d, struct keyed *k)
 {
-	struct rule_state *rs = k->kind == CELL_KEY || k->kind == CELL_DEDUPE ?
+	enum cell_kind kind = keyed_kind(k);
+	struct rule_state *rs = kind == CELL_KEY || kind == CELL_DEDUPE ?
 	    rule_by_id(d, id_of_owner(head_of(d, k)->owner)) : NULL;
 
-	k->hash = hash_of(k->kind, head_of(d, k)->owner, keyed_key(d, k));
+	k->hash = hash_of(keyed_kind(k), head_of(d, k)->owner, keyed_key(d, k));
 	index_add(d, k);
-	if (k->kind == CELL_KEY) {
+	if (keyed_kind(k) == CELL_KEY) {
 		k->key = keyed_key(d, k);
 		k->tick.id = 1ull << 56 | k->cell;
 		k->clock.id = k->cell;
 	}
 	if (rs)
 		k->rs = rs;
-	if (rs && k->kind == CELL_KEY) {
+	if (rs && keyed_kind(k) == CELL_KEY) {
 		k->pos = rs->keys->len;
 		g_ptr_array_add(rs->keys, k);
 		rs->count.keys = rs->keys->len;
@@ -201,29 +219,31 @@ static void enter(struct decide *d, struct keyed *k)
 	}
 }
 
-static struct keyed *keyed_new(enum cell_kind kind)
+static struct keyed *keyed_new(struct decide *d, unsigned kind, uint32_t cell)
 {
-	struct keyed *k = g_malloc0(kind == CELL_KEY ? sizeof(*k) :
-	    offsetof(struct keyed, key));
+	struct slab *p = kind == CELL_KEY ? &d->keys : &d->others;
+	struct keyed *k = slab_take(p, p->size);
 
-	k->kind = (uint8_t)kind;
+	memset(k, 0, p->size);
+	k->what = (kind - CELL_META) & 0xf;
+	k->cell = cell & (CELLS_IDS - 1);
 	return k;
 }
 
 /* The rule that a key belongs to; NULL: it is shared, or the rule is gone. */
 static struct rule_state *rule_of(const struct keyed *k)
 {
-	return k->kind == CELL_KEY || k->kind == CELL_DEDUPE ? k->rs : NULL;
+	return keyed_kind(k) == CELL_KEY || keyed_kind(k) == CELL_DEDUPE ? k->rs : NULL;
 }
 
 struct keyed *keyed_add(struct decide *d, enum cell_kind kind, const uint8_t *owner,
     struct str key, uint32_t bytes, uint32_t reserve, int64_t ttl_ms)
 {
-	struct keyed *k = keyed_new(kind);
+	uint32_t cell = cells_add(d->cells, (uint8_t)kind, bytes + key.len + reserve);
+	struct keyed *k = keyed_new(d, kind, cell);
 	struct keyed_cell *h;
 
 	CHECK(key.len <= KEY_BYTES_MAX);
-	k->cell = cells_add(d->cells, (uint8_t)kind, bytes + key.len + reserve);
 	h = cells_touch(d->cells, k->cell);
 	memcpy(h->owner, owner, OWNER_BYTES);
 	head_use(h, d->now_tick);
@@ -245,8 +265,7 @@ bool keyed_load(struct decide *d, uint32_t cell)
 	if (cells_bytes(d->cells, cell) < sizeof(*h) ||
 	    cells_bytes(d->cells, cell) < (uint32_t)h->key_off + h->key_len)
 		return false;
-	k = keyed_new(cells_kind(d->cells, cell));
-	k->cell = cell;
+	k = keyed_new(d, cells_kind(d->cells, cell), cell);
 	enter(d, k);
 	return true;
 }
@@ -254,7 +273,7 @@ bool keyed_load(struct decide *d, uint32_t cell)
 void keyed_resize(struct decide *d, struct keyed *k, uint32_t bytes)
 {
 	cells_resize(d->cells, k->cell, bytes);
-	if (k->kind == CELL_KEY)
+	if (keyed_kind(k) == CELL_KEY)
 		k->key = keyed_key(d, k);
 }
 
@@ -292,7 +311,7 @@ static void leave_rule(struct decide *d, struct keyed *k)
 	struct rule_state *rs = k->rs;
 	struct keyed *last;
 
-	if (k->kind == CELL_DEDUPE) {
+	if (keyed_kind(k) == CELL_DEDUPE) {
 		rs->dedupes--;
 		return;
 	}
@@ -309,7 +328,7 @@ static void leave_rule(struct decide *d, struct keyed *k)
 
 void keyed_drop(struct decide *d, struct keyed *k)
 {
-	if (k->kind == CELL_KEY) {
+	if (keyed_kind(k) == CELL_KEY) {
 		wait_drop(d, k);
 		join_drop(d, k);
 	}
@@ -317,11 +336,11 @@ void keyed_drop(struct decide *d, struct keyed *k)
 		leave_rule(d, k);
 	d->links++;
 	index_remove(d, k);
-	if (k->kind == CELL_SIGNAL)
+	if (keyed_kind(k) == CELL_SIGNAL)
 		signal_free(d->cells, k->cell);
 	else
 		cells_drop(d->cells, k->cell);
-	g_free(k);
+	slab_give(keyed_kind(k) == CELL_KEY ? &d->keys : &d->others, k);
 }
 
 void keys_sweep_by(struct decide *d, int64_t tick)
@@ -366,7 +385,7 @@ static bool shared_in_use(const struct decide *d, const struct keyed *k)
 	const struct sig_share *g;
 	const struct sel_state *s;
 
-	if (k->kind == CELL_SIGNAL)
+	if (keyed_kind(k) == CELL_SIGNAL)
 		return (g = use_find_signal(d, head_of(d, k)->owner)) &&
 		    any_has_key(d, g->rules, keyed_key(d, k));
 	return (s = use_find_selector(d, head_of(d, k)->owner)) &&
@@ -375,9 +394,9 @@ static bool shared_in_use(const struct decide *d, const struct keyed *k)
 
 static bool may_go(const struct decide *d, const struct keyed *k)
 {
-	if (k->kind == CELL_KEY)	/* a removed rule keeps its state that long */
+	if (keyed_kind(k) == CELL_KEY)	/* a removed rule keeps its state that long */
 		return !k->rs || !k->rs->rule || key_is_idle(d, k);
-	if (k->kind == CELL_DEDUPE)
+	if (keyed_kind(k) == CELL_DEDUPE)
 		return true;
 	return !shared_in_use(d, k);
 }

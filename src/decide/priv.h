@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/check.h"
+#include "base/slab.h"
 #include "decide/cell.h"
 #include "decide/decide.h"
 #include "decide/heap.h"
@@ -13,13 +14,14 @@
 /* ---- keyed cells (keys.c): found by (kind, owner, key) ---- */
 enum { KEYED_LINKS = 2 };
 struct keyed {
-	uint8_t		 kind;		/* enum cell_kind */
-	uint8_t		 fate;		/* of CELL_SIGNAL: enum signal_fate at seq */
-	uint32_t	 cell, hash;
 	union {
 		uint64_t seq;		/* CELL_SIGNAL: the input it has a sample of */
 		struct rule_state *rs;	/* CELL_KEY, CELL_DEDUPE */
 	};
+	uint32_t	 cell : 25;	/* < CELLS_IDS */
+	uint32_t	 fate : 3;	/* of CELL_SIGNAL: enum signal_fate at seq */
+	uint32_t	 what : 4;	/* keyed_kind() */
+	uint32_t	 hash;
 	/* of CELL_KEY only; others end here: */
 	struct str	 key;		/* in the cell; of any: keyed_key() */
 	uint32_t	 pos;		/* in rs->keys */
@@ -28,6 +30,10 @@ struct keyed {
 	struct keyed	*sig[KEYED_LINKS]; /* of its first signals */
 	struct due	 tick, clock;
 };
+static inline enum cell_kind keyed_kind(const struct keyed *k)
+{
+	return (enum cell_kind)(CELL_META + k->what);
+}
 struct keyed *keyed_find(const struct decide *, enum cell_kind, const uint8_t *owner,
     struct str key);
 /* A new cell of `bytes` and the key behind it; `reserve` more bytes follow. */
@@ -337,6 +343,7 @@ struct decide {
 	struct facts	*facts;
 	struct ruleset	*rules;
 	uint32_t	 meta;
+	struct slab	 keys, others;	/* struct keyed: of CELL_KEY, of other kinds */
 	struct keyed	**index;	/* by hash, open addressing: keys.c */
 	uint32_t	 index_n, index_cap;
 	uint32_t	 links;		/* another number: what keys remember is void */

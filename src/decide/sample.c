@@ -107,6 +107,7 @@ static enum signal_fate add_samples(struct decide *d, struct rule_state *rs, uin
 {
 	struct keyed *k = signal_make(d, v->k, i);
 	struct sampling g = { c, &rs->rule->signals[i], v, k->cell, { 0 } };
+	enum signal_fate fate;
 
 	if (k->seq == d->seq)		/* another rule added it */
 		return (enum signal_fate)k->fate;
@@ -117,11 +118,12 @@ static enum signal_fate add_samples(struct decide *d, struct rule_state *rs, uin
 		g.n[SIGNAL_INVALID]++;
 	for (unsigned f = SIGNAL_TAKEN; f <= SIGNAL_FULL; f++)
 		rs->count.sample[f] += g.n[f];
-	k->fate = g.n[SIGNAL_LATE] ? SIGNAL_LATE : g.n[SIGNAL_INVALID] ? SIGNAL_INVALID :
+	fate = g.n[SIGNAL_LATE] ? SIGNAL_LATE : g.n[SIGNAL_INVALID] ? SIGNAL_INVALID :
 	    g.n[SIGNAL_FULL] ? SIGNAL_FULL : SIGNAL_TAKEN;
 	if (g.n[SIGNAL_TAKEN])
-		k->fate = SIGNAL_TAKEN;
-	return (enum signal_fate)k->fate;
+		fate = SIGNAL_TAKEN;
+	k->fate = fate & 7u;
+	return fate;
 }
 
 /* One fate for the event: what any signal took counts as evaluated. */

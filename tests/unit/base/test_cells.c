@@ -42,6 +42,33 @@ static void a_new_cell_is_zeroed_and_dirty(void **state)
 	cells_free(NULL);
 }
 
+/* Through every size at which its memory lies elsewhere, up and down. */
+static void a_resized_cell_keeps_its_head(void **state)
+{
+	static const uint32_t sizes[] = { 0, 1, 8, 9, 16, 17, 511, 512, 513, 9000, 16384,
+		700, 512, 505, 504, 3, 0, 513, 0, 40 };
+	struct cells *c = cells_new();
+	uint32_t id[50], was = 40;
+
+	(void)state;
+	for (uint32_t i = 0; i < 50; i++) {
+		id[i] = cells_add(c, 1, 40);
+		memset(cells_touch(c, id[i]), (int)i + 1, 40);
+	}
+	for (size_t s = 0; s < G_N_ELEMENTS(sizes); s++) {
+		for (uint32_t i = 0; i < 50; i++) {
+			uint8_t *p = cells_resize(c, id[i], sizes[s]);
+
+			for (uint32_t b = 0; b < sizes[s]; b++)
+				assert_int_equal(p[b], b < was ? i + 1 : 0);
+			memset(p, (int)i + 1, sizes[s]);
+		}
+		was = sizes[s];
+	}
+	assert_int_equal(cells_total_bytes(c), 50 * 48);
+	cells_free(c);
+}
+
 static void touching_twice_stores_once(void **state)
 {
 	struct cells *c = cells_new();
@@ -397,6 +424,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_new_cell_is_zeroed_and_dirty),
 		cmocka_unit_test(touching_twice_stores_once),
+		cmocka_unit_test(a_resized_cell_keeps_its_head),
 		cmocka_unit_test(resize_keeps_the_head_and_zeroes_the_rest),
 		cmocka_unit_test(a_full_shard_closes_and_a_freed_place_is_used_first),
 		cmocka_unit_test(damaged_blobs_are_refused),
