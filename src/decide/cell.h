@@ -114,6 +114,7 @@ struct key_cell {		/* CELL_KEY: one rule and key */
 struct last_cell {		/* CELL_LAST: one selector and key; see last.c */
 	struct keyed_cell head;
 	int64_t		 time_ms;
+	int64_t		 tick;		/* at which it came */
 	uint8_t		 depth;
 	uint8_t		 cut;		/* values were left out: too large */
 	uint8_t		 pad[2];

@@ -310,8 +310,14 @@ static void source_moved(struct decide *d)
 		if (rule_off(d, rs))	/* nothing of it waits */
 			continue;
 		hold = clock_hold(d, rs);
-		for (guint j = 0; j < rs->keys->len; j++)
-			key_arm_hold(d, g_ptr_array_index(rs->keys, j), hold);
+		for (guint j = 0; j < rs->keys->len; j++) {
+			struct keyed *k = g_ptr_array_index(rs->keys, j);
+
+			if (rs->has_stale)
+				signal_stale_moved(d, rs, k);
+			else
+				key_arm_hold(d, k, hold);
+		}
 	}
 }
 
@@ -376,6 +382,21 @@ void clock_sources_down(struct decide *d)
 		set_state(d, s->source, SOURCE_DOWN);
 	}
 	source_moved(d);
+}
+
+int64_t clock_stale_from(const struct decide *d, const struct sel_state *s, int64_t last,
+    int64_t stale_ms)
+{
+	const struct selector_cell *c = sel_cell(d, s);
+
+	for (uint32_t i = 0; c && i < c->parts; i++) {
+		const struct source_cell *src = source_find(d, c->part[i].source);
+
+		if (!src || src->state != SOURCE_CAUGHT_UP)
+			return INT64_MAX;
+		last = MAX(last, src->tick);
+	}
+	return last + stale_ms;
 }
 
 int64_t clock_hold(const struct decide *d, const struct rule_state *rs)

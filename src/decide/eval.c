@@ -24,6 +24,8 @@ static struct value sig_select(const struct host *h, struct str name, struct are
 
 	if (!s->root)
 		return value_error(VALUE_NO_DATA, "no sample yet");
+	if (s->stale && !str_is(name, STR("age")))
+		return value_error(VALUE_NO_DATA, "stale: no event for stale_after");
 	return signal_read(s->spec, s->d->cells, s->root, name, s->clock, a);
 }
 
@@ -347,6 +349,12 @@ static void put_selectors(struct ctx *c)
 		c->vars[RVAR_SIGNALS + c->selector] = event_value(c);
 }
 
+static bool is_stale(const struct ctx *c, struct keyed *k, uint32_t signal)
+{
+	return c->rs->has_stale && c->tick >=
+	    signal_stale_from(c->d, k, c->rule->signals[signal].from);
+}
+
 void ctx_vars(struct ctx *c, struct keyed *k, int64_t clock, uint32_t needs)
 {
 	c->k = k;
@@ -357,7 +365,8 @@ void ctx_vars(struct ctx *c, struct keyed *k, int64_t clock, uint32_t needs)
 	for (uint32_t i = 0; k && i < c->rule->signals_n; i++) {
 		c->sig[i] = (struct sig_host){ .host = { &sig_ops }, .d = c->d,
 			.spec = &c->rule->signals[i].spec, .clock = clock,
-			.root = signal_root(c->d, k, i) };
+			.root = signal_root(c->d, k, i),
+			.stale = is_stale(c, k, i) };
 		c->vars[RVAR_SIGNALS + i] = c->sig[i].spec->by ?
 		    map_value(&c->sig[i]) : value_host(&c->sig[i].host);
 	}

@@ -117,6 +117,7 @@ void last_keep(struct decide *d, struct keyed *of, uint32_t selector,
 	k->seq = d->seq;
 	c = cells_touch(d->cells, k->cell);
 	c->time_ms = t_ms;
+	c->tick = d->now_tick;
 	c->depth = ev->depth;
 	c->cut = cut;
 	c->bytes = d->bytes->len;

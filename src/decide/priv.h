@@ -102,6 +102,7 @@ struct rule_state {
 	bool		 has_since;	/* a since: window */
 	bool		 detects;	/* a detector */
 	bool		 pins;		/* a detector or test: of a model version */
+	bool		 has_stale;	/* a selector with stale_after */
 	GPtrArray	*keys;		/* struct keyed, in no particular order */
 	uint32_t	 dedupes;
 	struct sched	*sched;		/* by schedule of the rule; while it is in no set,
@@ -167,6 +168,10 @@ void clock_keep(struct decide *, struct rule_state *);
 /* When tick moves the rule's clock, or all rules' of the selector, is open again. */
 void clock_stale(struct decide *, struct rule_state *);
 void clock_stale_sel(struct decide *, struct sel_state *);
+/* The tick at which a key whose last event came at `last` is stale; INT64_MAX: not while
+ * a source of the selector is down or catching up. */
+int64_t clock_stale_from(const struct decide *, const struct sel_state *, int64_t last,
+    int64_t stale_ms);
 /* Tick deadlines of the rule wait until then: its sources are catching up. */
 int64_t clock_hold(const struct decide *, const struct rule_state *);
 
@@ -182,6 +187,7 @@ struct sig_host {
 	const struct decide *d;
 	const struct signal_spec *spec;
 	uint32_t	 root;
+	bool		 stale;		/* no event for its selector's stale_after */
 	int64_t		 clock;
 };
 struct ctx {
@@ -462,6 +468,9 @@ void signal_cleared(struct decide *, struct rule_state *, struct keyed *);
 void key_arm(struct decide *, struct rule_state *, struct keyed *);
 /* Asked again by a tick deadline that is due now (tell.c). */
 void key_wake(struct decide *, struct rule_state *, struct keyed *);
+/* A source moved: when the key becomes stale is another tick. */
+void signal_stale_moved(struct decide *, struct rule_state *, struct keyed *);
+int64_t signal_stale_from(const struct decide *, struct keyed *, uint32_t selector);
 /* The hold alone moved. */
 void key_arm_hold(struct decide *, struct keyed *, int64_t hold);
 struct keyed *key_new(struct decide *, struct rule_state *, struct str key);

@@ -95,6 +95,15 @@ static int64_t next_every(int64_t at, int64_t every, int64_t now)
 	return at > now ? at : at + ((now - at) / every + 1) * every;
 }
 
+int64_t signal_stale_from(const struct decide *d, struct keyed *k, uint32_t i)
+{
+	const struct selector *s = &k->rs->rule->selectors[i];
+	const struct keyed *last = s->stale_ms ? keyed_last(d, k, i) : NULL;
+	const struct last_cell *c = last ? cells_get(d->cells, last->cell) : NULL;
+
+	return c ? clock_stale_from(d, k->rs->sel[i], c->tick, s->stale_ms) : INT64_MAX;
+}
+
 /* When tick alone asks for the next evaluation. */
 static void set_wake(struct decide *d, struct rule_state *rs, struct keyed *k)
 {
@@ -108,6 +117,12 @@ static void set_wake(struct decide *d, struct rule_state *rs, struct keyed *k)
 		every =
 		    next_every(c->every_at ? c->every_at : now, rs->rule->every_ms, now);
 		wake = MIN(wake, every);
+	}
+	for (uint32_t i = 0; rs->has_stale && i < rs->rule->selectors_n; i++) {
+		int64_t stale = signal_stale_from(d, k, i);
+
+		if (stale > now)
+			wake = MIN(wake, stale);
 	}
 	if (c->m.owed && c->release_at > now && !suppressor_on_wall(c->blocked))
 		wake = MIN(wake, c->release_at);
@@ -249,6 +264,16 @@ void signal_settled(struct decide *d, struct rule_state *rs, struct keyed *k)
 
 	set_wake(d, rs, k);
 	if (asked <= d->now_tick)
+		key_touch(d, k)->wake_at = asked;
+	key_arm(d, rs, k);
+}
+
+void signal_stale_moved(struct decide *d, struct rule_state *rs, struct keyed *k)
+{
+	int64_t asked = key_get(d, k)->wake_at;
+
+	set_wake(d, rs, k);
+	if (asked <= d->now_tick)	/* and waits for the hold */
 		key_touch(d, k)->wake_at = asked;
 	key_arm(d, rs, k);
 }

@@ -182,10 +182,11 @@ static void link_rule(struct decide *d, struct rule_state *rs)
 
 	rs->sel = g_renew(struct sel_state *, rs->sel, MAX(r->selectors_n, 1));
 	rs->sig = g_renew(struct sig_share *, rs->sig, MAX(r->signals_n, 1));
-	rs->has_since = false;
+	rs->has_since = rs->has_stale = false;
 	for (uint32_t i = 0; i < r->selectors_n; i++) {
 		rs->sel[i] = use_selector(d, r->selectors[i].hash);
 		rs->sel[i]->lateness_ms = r->selectors[i].lateness_ms;
+		rs->has_stale |= r->selectors[i].stale_ms != 0;
 		g_ptr_array_add(rs->sel[i]->rules, rs);
 	}
 	for (uint32_t i = 0; i < r->signals_n; i++) {

@@ -106,6 +106,8 @@ void calendar_use_hash(const struct calendar_use *, GString *json);
 unsigned rule_names(const struct reading *, unsigned also);
 const struct prog *rule_expr(struct reading *, const char *where, const struct yaml *,
     unsigned allowed, enum expr_type want);
+/* loops.c */
+void loops_lint(const struct ruleset *, struct diags *);
 void ruleset_pack(struct ruleset *, const struct rule_text *, uint32_t n);
 void ruleset_hash(struct ruleset *, const struct catalog *);
 /* JSON of what else a definition means: vars, pipeline and model, where read. */

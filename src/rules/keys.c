@@ -247,7 +247,9 @@ const struct option selector_options[] = {
 	    "how far events may be out of order"),
 	ROW(selector_keys, "retained", OPT_BOOL, retained,
 	    "retained MQTT messages count too", .fallback = "false"),
-	LATER(selector_keys, "stale_after", "when missing events are noticed"),
+	TIME(selector_keys, "stale_after", stale_ms, 1,
+	    "a key without an event for that long has no data, while its source is"
+	    " connected and caught up (signal rules)"),
 	END
 };
 

@@ -63,7 +63,7 @@ struct run_keys {
 struct selector_keys {
 	struct str	 source, type, subject;
 	const struct yaml *where, *key, *time, *later;
-	int64_t		 lateness_ms;
+	int64_t		 lateness_ms, stale_ms;
 	bool		 retained;
 };
 struct signal_keys {

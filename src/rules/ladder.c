@@ -45,7 +45,8 @@ static bool fits(const struct rule *r, struct expr_limit *when,
 	    r->signals[0].spec.kind == SIGNAL_WINDOW && !r->signals[0].spec.by &&
 	    !r->signals[0].each &&
 	    r->signals[0].spec.window == WINDOW_COUNT && !r->refire_ms && !r->every_ms &&
-	    !s->key_all && of_event(s->where) && of_event(s->key) && of_event(s->time) &&
+	    !s->key_all && !s->stale_ms &&
+	    of_event(s->where) && of_event(s->key) && of_event(s->time) &&
 	    of_event(r->signals[0].value) && limit_of(r->when, when) &&
 	    (!r->recover || (limit_of(r->recover, recover) &&
 	        str_is(recover->member, when->member) && apart(when, recover)));

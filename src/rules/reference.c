@@ -1,8 +1,8 @@
 /* The key tables as JSON schema and reference page, and advice on finished rules. */
 #include "base/json.h"
 #include "rules/keys.h"
+#include "rules/build.h"
 #include "rules/rule_detect.h"
-#include "rules/ruleset.h"
 
 static const struct {
 	const char	*title, *intro;
@@ -13,7 +13,7 @@ static const struct {
 	"`rules` is a list of maps.  A rule with `signals` is a signal rule, one with"
 	" `schedule` a schedule rule, any other an event rule.",
 	rule_options},
-    {"Selectors", "`on` is an event type, one selector, or one selector under a name.",
+    {"Selectors", "`on` is an event type, one selector, or selectors under names.",
 	selector_options},
     {"Signals",
 	"`signals` is a map from names to these keys.  A signal has one window:"
@@ -125,4 +125,5 @@ void ruleset_lint(const struct ruleset *rs, struct diags *d)
 {
 	for (uint32_t i = 0; i < rs->rules_n; i++)
 		lint_rule(&rs->rules[i], d);
+	loops_lint(rs, d);
 }

@@ -41,6 +41,7 @@ struct selector {
 	const struct prog *where, *key, *time;	/* NULL: none */
 	bool		 key_all;	/* for every key that the rule has */
 	int64_t		 lateness_ms;
+	int64_t		 stale_ms;	/* 0: never */
 	uint8_t		 hash[16];	/* of the definition */
 };
 struct rule_signal {

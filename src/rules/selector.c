@@ -102,6 +102,11 @@ static void read_selector(struct reading *rd, const struct yaml *map, struct sel
 	read_type(rd, yaml_get(map, STR("type")), k.type, s);
 	s->subject = load_keep(rd->ld, k.subject);
 	s->lateness_ms = k.lateness_ms;
+	s->stale_ms = k.stale_ms;
+	if (k.stale_ms && rd->r->kind != RULE_SIGNAL)
+		BAD(rd->ld, load_key(map, "stale_after"),
+		    "'stale_after' belongs to signal rules: this is an event rule (it"
+		    " has no 'signals')");
 	s->retained = k.retained;
 	if (k.source.len)
 		read_source(rd, yaml_get(map, STR("source")), k.source, s);

@@ -191,6 +191,60 @@ static void an_edited_join_drops_what_waits(void **state)
 	fx_free(&f);
 }
 
+#define STALE(policy) "rules:\n" \
+	"  - name: r\n" \
+	"    on: {type: x, key: data.m, stale_after: 10m}\n" \
+	"    signals: {s: {value: data.v, last: 1}}\n" \
+	"    when: s.last > 1\n" policy \
+	"    run: train\n"
+
+static void absence_counts_while_the_source_is_caught_up(void **state)
+{
+	struct fx f = fx_new(STALE("    on_nodata: \"true\"\n"));
+
+	(void)state;
+	fx_event(&f, "x", "{\"m\":\"a\",\"v\":0}");
+	fx_advance(&f, HOUR);			/* nobody says it is caught up */
+	fx_expect(&f, "");
+	fx_source(&f, SOURCE_UP);
+	fx_advance(&f, HOUR);
+	fx_source(&f, SOURCE_CAUGHT_UP);
+	fx_advance(&f, 9 * MINUTE);
+	fx_event(&f, "x", "{\"m\":\"b\",\"v\":0}");	/* another key */
+	fx_advance(&f, MINUTE - 1);
+	fx_expect(&f, "");
+	fx_restart(&f);
+	fx_source(&f, SOURCE_DOWN);		/* not counted any more */
+	fx_advance(&f, HOUR);
+	fx_expect(&f, "");
+	fx_source(&f, SOURCE_CAUGHT_UP);
+	fx_advance(&f, 10 * MINUTE - 1);
+	fx_expect(&f, "");
+	fx_advance(&f, 1);
+	fx_expect(&f, "fired r/a\nfired r/b\n");
+	fx_event(&f, "x", "{\"m\":\"a\",\"v\":0}");	/* the episode ends */
+	fx_advance(&f, 10 * MINUTE);
+	fx_expect(&f, "fired r/a\n");
+	fx_free(&f);
+}
+
+static void stale_keeps_or_ends_an_episode_by_policy(void **state)
+{
+	struct fx keep = fx_new(STALE(""));
+	struct fx end = fx_new(STALE("    on_nodata: \"false\"\n"));
+	struct fx *both[] = { &keep, &end };
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		fx_source(both[i], SOURCE_CAUGHT_UP);
+		fx_event(both[i], "x", "{\"m\":\"a\",\"v\":2}");
+		fx_advance(both[i], 10 * MINUTE);
+		fx_event(both[i], "x", "{\"m\":\"a\",\"v\":2}");
+		fx_expect(both[i], i ? "fired r/a\nfired r/a\n" : "fired r/a\n");
+		fx_free(both[i]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -204,6 +258,8 @@ int main(void)
 		cmocka_unit_test(an_event_is_not_before_itself),
 		cmocka_unit_test(some_of_several_in_any_order),
 		cmocka_unit_test(an_edited_join_drops_what_waits),
+		cmocka_unit_test(absence_counts_while_the_source_is_caught_up),
+		cmocka_unit_test(stale_keeps_or_ends_an_episode_by_policy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -440,6 +440,33 @@ static void advice_is_no_error(void **state)
 	diags_free(diags);
 }
 
+static void loops_are_told_with_their_rules(void **state)
+{
+	static const char yaml[] = "rules:\n"
+	    "  - {name: a, on: dataset.new, run: p}\n"
+	    "  - {name: again, on: retraind.run.failed, run: p}\n"
+	    "  - {name: other, on: {type: retraind.run.failed,"
+	    " where: 'data.pipeline == \"q\"'}, run: p}\n"
+	    "  - {name: b, on: {type: 'retraind.run.*', where: data.rule == \"c\"},"
+	    " run: p}\n"
+	    "  - {name: c, on: {type: 'retraind.*', where: data.rule == \"b\"}, run: p}\n"
+	    PIPELINE;
+	struct text shown = {STR("rules.yaml"), str_of(yaml)};
+	struct diags *diags = diags_new(&shown, 1);
+	struct ruleset *rs = build(yaml);
+	GString *text = g_string_new(NULL);
+
+	(void)state;
+	ruleset_lint(rs, diags);
+	diags_render(diags, text);
+	assert_int_equal(diags_warnings(diags), 2);
+	assert_non_null(strstr(text->str, "its own run: again -> again"));
+	assert_non_null(strstr(text->str, "its own run: b -> c -> b"));
+	g_string_free(text, TRUE);
+	ruleset_unref(rs);
+	diags_free(diags);
+}
+
 static void schema_and_reference_come_from_the_tables(void **state)
 {
 	GString *s = g_string_new(NULL), *md = g_string_new(NULL);
@@ -507,6 +534,7 @@ int main(void)
 		cmocka_unit_test(an_empty_set_works),
 		cmocka_unit_test(defaults_leave_out_what_a_kind_lacks),
 		cmocka_unit_test(advice_is_no_error),
+		cmocka_unit_test(loops_are_told_with_their_rules),
 		cmocka_unit_test(schema_and_reference_come_from_the_tables),
 	};
 
