@@ -71,12 +71,16 @@ static void tell(const struct node *v, uint32_t first, uint32_t last, struct dia
 {
 	GString *path = g_string_new(NULL);
 	struct diag *x;
+	uint32_t n = 1;
 
-	for (uint32_t i = last;; i = v[i].from) {
-		g_string_prepend(path, " -> ");
-		g_string_prepend_len(path, v[i].r->name.p, v[i].r->name.len);
-		if (i == first)
-			break;
+	for (uint32_t i = last; i != first; i = v[i].from)
+		n++;
+	for (; n; n--) {		/* from the first on */
+		uint32_t i = last;
+
+		for (uint32_t back = 1; back < n; back++)
+			i = v[i].from;
+		g_string_append_printf(path, "%.*s -> ", STR_ARG(v[i].r->name));
 	}
 	g_string_append_len(path, v[first].r->name.p, v[first].r->name.len);
 	x = diag_add(d, SEV_WARNING, v[first].r->at,
