@@ -5,7 +5,12 @@
  * only at the end of each batch, once with cuts at random places inside it, some of them
  * restarts.  Rules: `for` over two selectors, absence, sequence, at_least, coalesce,
  * deferred events, a list of keys, key: all.  The decisions and their sentences must be
- * equal, in order.  CUTS_SEEDS=N tries more than the usual number. */
+ * equal, in order.  CUTS_SEEDS=N tries more than the usual number.
+ *
+ * Two more properties of rules that live in event time alone, of events whose partitions
+ * are never idle: when the events arrive changes no decision; and neither do events of
+ * another key between them, which move the clock to where it was going anyway: what is
+ * due comes before the event that brought the clock there. */
 #include "fixture.h"
 
 #define SEEDS 150
@@ -89,9 +94,11 @@ static void cut(struct fx *f)
 		assert_true(++n < 1000);
 }
 
-static void play(struct fx *f, uint64_t seed, bool cuts)
+/* The length of the log before the last minutes, in which nothing comes. */
+static gsize play(struct fx *f, uint64_t seed, bool cuts)
 {
 	struct rng log = { seed }, where = { seed ^ 0xabcdef };
+	gsize before;
 
 	source(f, SOURCE_CAUGHT_UP, "");
 	for (int i = 0; i < BATCHES; i++) {
@@ -115,7 +122,9 @@ static void play(struct fx *f, uint64_t seed, bool cuts)
 			source(f, SOURCE_PART_IDLE, what == 4 ? "t/0" : "t/1");
 		cut(f);
 	}
+	before = f->log->len;
 	fx_advance(f, 10 * MINUTE);
+	return before;
 }
 
 static void cuts_do_not_matter(void **state)
@@ -127,13 +136,15 @@ static void cuts_do_not_matter(void **state)
 		"suppressed some by expired",
 		"fired burst/", "suppressed burst/k0 by dedupe", "fired owed/k1",
 		"fired owed/all", "suppressed owed/all by cooldown", "fired every/" };
-	GString *all = g_string_new(NULL);
+	static const char *const idle[] = { "fired held/", "fired absent/",
+		"suppressed pair/k0 by expired", "fired every/" };
+	GString *all = g_string_new(NULL), *end = g_string_new(NULL);
 
 	(void)state;
 	for (uint64_t seed = 1; seed <= seeds; seed++) {
 		struct fx whole = fx_new(rules), cut_up = fx_new(rules);
+		gsize from = play(&whole, seed, false);
 
-		play(&whole, seed, false);
 		play(&cut_up, seed, true);
 		if (strcmp(whole.log->str, cut_up.log->str) != 0 ||
 		    strcmp(whole.why->str, cut_up.why->str) != 0)
@@ -141,19 +152,130 @@ static void cuts_do_not_matter(void **state)
 			    whole.log->str, whole.why->str, cut_up.log->str,
 			    cut_up.why->str);
 		g_string_append(all, whole.log->str);
+		g_string_append(end, whole.log->str + from);
 		fx_free(&whole);
 		fx_free(&cut_up);
 	}
 	for (size_t i = 0; i < G_N_ELEMENTS(seen); i++)	/* it was about something */
 		if (!strstr(all->str, seen[i]))
 			fail_msg("never seen: %s", seen[i]);
+	for (size_t i = 0; i < G_N_ELEMENTS(idle); i++)	/* clocks go on */
+		if (!strstr(end->str, idle[i]))
+			fail_msg("never seen without events: %s", idle[i]);
 	g_string_free(all, TRUE);
+	g_string_free(end, TRUE);
+}
+
+/* ---- event time ---- */
+
+static const char timed[] = "rules:\n"
+    "  - name: held\n"
+    "    on: {a: {type: a, key: data.k}, b: {type: b, key: data.k, lateness: 5s}}\n"
+    "    signals: {x: {from: a, value: data.v, last: 2},"
+    " y: {from: b, value: data.v, over: 2m}}\n"
+    "    when: x.avg > 4 && y.avg > 3\n"
+    "    for: 20s\n"
+    "    keep_firing_for: 15s\n"
+    "    run: train\n"
+    "  - name: quick\n"
+    "    on: {type: a, key: data.k}\n"
+    "    signals: {x: {value: data.v, last: 1}}\n"
+    "    when: x.last > 4\n"
+    "    for: 10s\n"
+    "    run: train\n"
+    "  - name: pair\n"
+    "    on: {a: {type: a, key: data.k}, b: {type: b, key: data.k}}\n"
+    "    sequence: [a, b]\n"
+    "    within: 30s\n"
+    "    run: train\n";
+
+enum { AT_ONCE, LATER, MOVED };
+
+static void send(struct fx *f, const char *part, int64_t t, const char *type,
+    const char *key, uint32_t v)
+{
+	g_autofree char *data = g_strdup_printf("{\"k\":\"%s\",\"v\":%u}", key, v);
+
+	fx_event_at(f, part, START + t, type, "s", data);
+}
+
+/* The source says nothing of itself: no partition is idle, clocks go with events only. */
+static void play_timed(struct fx *f, uint64_t seed, int how)
+{
+	static const char *const parts[] = { "t/0", "t/1" };
+	static const char *const keys[] = { "k0", "k1" };
+	static const char *const types[] = { "a", "b" };
+	struct rng log = { seed }, where = { seed ^ 0xabcdef };
+	int64_t t = 0;
+
+	for (int i = 0; i < 100; i++) {
+		const char *part = parts[below(&log, 2)], *type = types[below(&log, 2)];
+		const char *key = keys[below(&log, 2)];
+		int64_t at, late = below(&log, 12) * SECOND * below(&log, 2);
+		uint32_t v = below(&log, 10);
+
+		t += (below(&log, 10) ? below(&log, 8) : 60) * SECOND;
+		if (f->tick < t + SECOND)
+			fx_advance(f, t + SECOND - f->tick);
+		if (how == LATER && below(&where, 2))
+			fx_advance(f, below(&where, 30) * SECOND);
+		/* No deadline is at the very time to which an event brings the clock: it
+		 * would come after the event, which is another decision. */
+		at = t - late + 10 * i;
+		if (how == MOVED)
+			send(f, part, at - 1, type, "z", 0);
+		send(f, part, at, type, key, v);
+	}
+}
+
+/* The lines of (rule, key); the others are of another order: which rule comes first. */
+static char *lines_of(const char *log, const char *what)
+{
+	g_auto(GStrv) v = g_strsplit(log, "\n", -1);
+	GString *out = g_string_new(NULL);
+
+	for (char **l = v; *l; l++)
+		if (strstr(*l, what))
+			g_string_append_printf(out, "%s\n", *l);
+	return g_string_free(out, FALSE);
+}
+
+static void only_event_time_matters(void **state)
+{
+	static const char *const whats[] = { " held/k0", " held/k1", " quick/k0",
+		" quick/k1", " pair/k0", " pair/k1" };
+	bool seen[G_N_ELEMENTS(whats)] = { false };
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS / 3; seed++) {
+		struct fx f[3];
+
+		for (int how = AT_ONCE; how <= MOVED; how++) {
+			f[how] = fx_new(timed);
+			play_timed(&f[how], seed, how);
+		}
+		assert_string_equal(f[AT_ONCE].log->str, f[LATER].log->str);
+		assert_string_equal(f[AT_ONCE].why->str, f[LATER].why->str);
+		for (size_t i = 0; i < G_N_ELEMENTS(whats); i++) {
+			g_autofree char *a = lines_of(f[AT_ONCE].log->str, whats[i]);
+			g_autofree char *b = lines_of(f[MOVED].log->str, whats[i]);
+
+			if (strcmp(a, b) != 0)
+				fail_msg("seed %u:\n%s---\n%s", (unsigned)seed, a, b);
+			seen[i] |= strstr(a, "fired") != NULL;
+		}
+		for (int how = AT_ONCE; how <= MOVED; how++)
+			fx_free(&f[how]);
+	}
+	for (size_t i = 0; i < G_N_ELEMENTS(whats); i++)
+		assert_true(seen[i]);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(cuts_do_not_matter),
+		cmocka_unit_test(only_event_time_matters),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
