@@ -270,8 +270,10 @@ static void settle_fired(struct decide *d, const struct emission *em, struct ctx
 	w = key_touch(d, c->k);
 	machine_settle(&w->m, MACHINE_EMITTED, c->tick);
 	w->observed = em->observe;
-	w->blocked = w->slot = 0;
-	w->release_at = 0;
+	if (is_signal(c)) {		/* else it says what holds a batch: wait.c */
+		w->blocked = w->slot = 0;
+		w->release_at = 0;
+	}
 	if (!em->force)
 		breaker_fired(d, c->k, c->rule, run);
 	if (em->observe)

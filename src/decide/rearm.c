@@ -76,6 +76,8 @@ static void end_episode(struct decide *d, struct keyed *k)
 
 	if (w->m.state != MACHINE_INACTIVE)
 		w->since_ms = d->now_wall;
+	if (machine_latched(&w->m))
+		signal_cleared(d, k->rs, k);
 	machine_end(&w->m);
 	w->blocked = w->slot = 0;
 	w->release_at = 0;

@@ -159,11 +159,12 @@ static enum machine_input input_of(struct ctx *c, bool latched, enum result *ret
 
 void signal_cleared(struct decide *d, struct rule_state *rs, struct keyed *k)
 {
-	struct cleared c = { .rule_id = rs->id, .key = arena_str(d->arena, k->key),
-		.episode = key_get(d, k)->m.episode };
+	struct cleared c = { .rule_id = rs->id, .episode = key_get(d, k)->m.episode };
 
-	if (rs->rule->on_clear == CLEAR_ABORT)
-		g_array_append_val(d->cleared, c);
+	if (rs->rule->on_clear != CLEAR_ABORT)
+		return;
+	c.key = arena_str(d->arena, k->key);
+	g_array_append_val(d->cleared, c);
 }
 
 static void store_machine(struct decide *d, struct keyed *k, const struct machine *m,

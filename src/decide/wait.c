@@ -184,9 +184,11 @@ void wait_arm(struct decide *d, struct keyed *k)
 	const struct key_cell *key = key_get(d, k);
 	int64_t at = INT64_MAX;
 
-	if (c && !is_held(d, key))
-		at = key->m.owed && key->blocked ? INT64_MAX : due_at(k->rs->rule, c);
-	else if (c && key->blocked && !suppressor_on_wall(key->blocked) &&
+	if (c && !is_held(d, key)) {
+		at = due_at(k->rs->rule, c);
+		if (key->m.owed && key->blocked && at <= d->now_tick)
+			at = INT64_MAX;		/* it was asked; somebody wakes it */
+	} else if (c && key->blocked && !suppressor_on_wall(key->blocked) &&
 	    key->release_at)
 		at = key->release_at;
 	if (key->wake_at != at)

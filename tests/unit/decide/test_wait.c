@@ -278,6 +278,51 @@ static void a_due_time_is_deferred(void **state)
 	fx_free(&f);
 }
 
+/* The hold ends before the batch, which grew meanwhile, is due. */
+static void a_batch_that_grew_while_held_is_released(void **state)
+{
+	struct fx f = fx_new("rules:\n"
+	    "  - {name: r, on: x, cooldown: 1h, coalesce: {quiet: 10m},"
+	    " on_suppressed: defer, run: train}\n");
+
+	(void)state;
+	fx_event(&f, "x", "{}");
+	fx_advance(&f, 10 * MINUTE);
+	fx_expect(&f, "fired r\n");
+	fx_event(&f, "x", "{}");
+	fx_advance(&f, 55 * MINUTE);
+	fx_expect(&f, "suppressed r by cooldown\n");
+	fx_event(&f, "x", "{}");	/* due at 75m, the cooldown ends at 70m */
+	fx_advance(&f, 10 * MINUTE - 1);
+	fx_expect(&f, "");
+	fx_restart(&f);
+	fx_advance(&f, MINUTE);
+	fx_expect(&f, "fired r\n");
+	fx_free(&f);
+}
+
+/* A person's trigger is not the answer to what waits. */
+static void a_trigger_leaves_what_holds_a_batch(void **state)
+{
+	struct input in = { .kind = INPUT_COMMAND };
+	struct fx f = fx_new("calendars:\n  - {name: night, times: [\"00:00-06:00\"]}\n"
+	    "rules:\n"
+	    "  - {name: c, on: x, calendar: {not: night}, on_suppressed: defer,"
+	    " run: train}\n");
+
+	(void)state;
+	fx_event(&f, "x", "{}");
+	fx_expect(&f, "suppressed c by calendar\n");
+	fx_begin(&f, &in);
+	assert_true(decide_trigger(f.d, STR("c"), STR(""), (struct value){ 0 }, true,
+	    STR("me"), NULL));
+	fx_end(&f);
+	fx_expect(&f, "fired c\n");
+	fx_advance(&f, 6 * HOUR);
+	fx_expect(&f, "fired c\n");
+	fx_free(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -292,6 +337,8 @@ int main(void)
 		cmocka_unit_test(deferred_events_go_once_when_nothing_stops_them),
 		cmocka_unit_test(what_a_full_pipeline_stopped_waits_for_a_slot),
 		cmocka_unit_test(a_calendar_defers_an_event),
+		cmocka_unit_test(a_batch_that_grew_while_held_is_released),
+		cmocka_unit_test(a_trigger_leaves_what_holds_a_batch),
 		cmocka_unit_test(a_due_time_is_deferred),
 	};
 

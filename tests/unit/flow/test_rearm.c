@@ -131,6 +131,19 @@ static void by_a_person_s_deploy(void **state)
 	armed();
 }
 
+/* ... which ends the episode, and with on_clear: abort what was begun for it. */
+static void a_deploy_aborts_the_episode_s_run(void **state)
+{
+	(void)state;
+	begin(RULE("    on_clear: abort\n    run: train\n") PIPELINES);
+	assert_string_equal(drift(), "fired");
+	assert_true(fix_command(f, (struct command){ .kind = COMMAND_PROMOTE,
+	    .target = STR("fraud"),
+	    .params = STR("{\"version\":\"v7\",\"run\":\"r\"}") })->ok);
+	assert_int_equal(fix_row(f, "train-1")->abort_requested, 1);
+	fix_free(f);
+}
+
 static void by_a_run_that_promoted_nothing(void **state)
 {
 	(void)state;
@@ -291,6 +304,7 @@ int main(void)
 	const struct CMUnitTest a_detector_re_arms_in_each_of_the_ways_of_design_8[] = {
 		cmocka_unit_test(by_deploy),
 		cmocka_unit_test(by_a_person_s_deploy),
+		cmocka_unit_test(a_deploy_aborts_the_episode_s_run),
 		cmocka_unit_test(by_a_run_that_promoted_nothing),
 		cmocka_unit_test(after_the_backoff_of_a_failed_run),
 		cmocka_unit_test(after_the_backoff_of_a_rejected_run),
