@@ -19,8 +19,10 @@ static uint64_t def_of(const struct rule *r)
 
 	h = hash64(h, &r->join_n, sizeof(r->join_n));
 	h = hash64(h, &r->within_ms, sizeof(r->within_ms));
-	for (uint32_t i = 0; i < r->join_of_n; i++)
+	for (uint32_t i = 0; i < r->join_of_n; i++) {
+		h = hash64(h, &r->join_of[i], sizeof(r->join_of[i]));
 		h = hash64(h, r->selectors[r->join_of[i]].hash, 16);
+	}
 	return h;
 }
 

@@ -167,6 +167,28 @@ static void run_failed(struct decide *d, struct rule_state *rs, struct keyed *k,
 		key_wake(d, rs, k);
 }
 
+/* Of a rule that is in no set now: what waited for the run does not wait when the rule
+ * is back.  The next firing is the probe; its detectors are armed at once. */
+static void ended_without_rule(struct decide *d, struct rule_state *rs,
+    const struct run_end *e)
+{
+	struct keyed *k = key_of(d, rs, e->key);
+	const struct key_cell *c = k ? key_get(d, k) : NULL;
+	bool probe = c && c->probe && c->probe == e->run;
+	bool drift = c && c->disarm == DISARM_RUN && c->run == (uint32_t)e->run;
+	struct key_cell *w;
+
+	if (!probe && !drift)
+		return;
+	w = key_touch(d, k);
+	if (probe)
+		w->probe = 0;
+	if (drift) {
+		w->disarm = DISARM_BACKOFF;
+		w->rearm_at = MAX(d->now_tick, 1);	/* 0: no time */
+	}
+}
+
 void decide_run_ended(struct decide *d, const struct run_end *e, int64_t tick_ms)
 {
 	struct rule_state *rs = e->rule_id ? rule_by_id(d, e->rule_id) : NULL;
@@ -175,6 +197,8 @@ void decide_run_ended(struct decide *d, const struct run_end *e, int64_t tick_ms
 	d->now_tick = MAX(d->now_tick, tick_ms);
 	each_of(d, e->pipeline, e->key, settle, e);
 	wait_run_ended(d, e->pipeline, e->key);
+	if (rs && !rs->rule)
+		ended_without_rule(d, rs, e);
 	if (!k)
 		return;
 	breaker_ended(d, rs, k, e);

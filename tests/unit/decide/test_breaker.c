@@ -184,6 +184,27 @@ static void a_rule_without_one_counts_nothing(void **state)
 	fx_free(&f);
 }
 
+/* The rule was out of the set when its probe ended: the next firing is the probe. */
+static void a_probe_that_ends_without_its_rule_is_over(void **state)
+{
+	struct fx f = fx_new(EVENT_RULE);
+	struct run_end e = { .pipeline = STR("train"), .key = STR(""), .failed = true,
+		.rule_id = decide_rule_id(f.d, ruleset_rule(f.rules, STR("r"))) };
+
+	(void)state;
+	opened(&f);
+	fx_advance(&f, HOUR);
+	fx_event(&f, "x", "{}");
+	fx_expect(&f, "fired r\n");
+	fx_use(&f, "rules: []\n");
+	e.run = f.runs;
+	decide_run_ended(f.d, &e, f.tick);
+	fx_use(&f, EVENT_RULE);
+	fx_event(&f, "x", "{}");
+	fx_expect(&f, "fired r\n");
+	fx_free(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -192,6 +213,7 @@ int main(void)
 		cmocka_unit_test(an_owed_firing_is_the_probe_when_the_wait_is_over),
 		cmocka_unit_test(what_waits_for_a_probe_goes_after_it),
 		cmocka_unit_test(a_run_that_is_no_probe_opens_nothing_for_longer),
+		cmocka_unit_test(a_probe_that_ends_without_its_rule_is_over),
 		cmocka_unit_test(a_rule_without_one_counts_nothing),
 	};
 

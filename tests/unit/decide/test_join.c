@@ -186,6 +186,12 @@ static void an_edited_join_drops_what_waits(void **state)
 	    "  - {name: pair, on: {a: {type: a, key: data.k}, b: {type: b, key: data.k}},"
 	    " sequence: [b, a], within: 1h, run: train}\n");
 	fx_expect(&f, "suppressed pair/m by expired\n");
+	fx_use(&f, SEQ);
+	at(&f, 1, "a", "{\"k\":\"m\",\"v\":1}");
+	fx_use(&f, "rules:\n"		/* what waits goes by number */
+	    "  - {name: pair, on: {b: {type: b, key: data.k}, a: {type: a, key: data.k}},"
+	    " sequence: [a, b], within: 1h, run: train}\n");
+	fx_expect(&f, "suppressed pair/m by expired\n");
 	fx_use(&f, "rules: []\n");
 	fx_expect(&f, "");
 	fx_free(&f);

@@ -296,6 +296,27 @@ static void a_new_episode_is_disarmed_while_the_run_lasts(void **state)
 	fx_free(&f);
 }
 
+/* The run that answered it ended while the rule was out of the set. */
+static void a_run_that_ends_without_its_rule_arms_again(void **state)
+{
+	struct fx f = fx_new(ERRORS(""));
+	struct run_end e;
+
+	(void)state;
+	outcomes(&f, "111");
+	fx_expect(&f, "fired errors/a\n");
+	e = end_of(1, decide_rule_id(f.d, ruleset_rule(f.rules, STR("errors"))), 1);
+	e.completed = true;
+	fx_use(&f, "rules: []\n");
+	decide_run_ended(f.d, &e, f.tick);
+	fx_use(&f, ERRORS(""));
+	fx_advance(&f, MINUTE);
+	has(&f, "errors", "\"armed\":\"armed\"");
+	outcomes(&f, "111");
+	fx_expect(&f, "fired errors/a\n");
+	fx_free(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -310,6 +331,7 @@ int main(void)
 		cmocka_unit_test(the_champion_s_entry_comes_before_learning),
 		cmocka_unit_test(what_a_detector_does_not_take_is_counted),
 		cmocka_unit_test(a_new_episode_is_disarmed_while_the_run_lasts),
+		cmocka_unit_test(a_run_that_ends_without_its_rule_arms_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
