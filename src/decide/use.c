@@ -501,6 +501,7 @@ void use_begin(struct decide *d)
 	g_ptr_array_set_size(d->told, 0);
 	for (uint32_t i = 0; d->rules && i < d->rules->rules_n; i++)
 		start_rule(d, d->by_rule[i]);
+	opens_now(d, SUPP_BUDGET);	/* another limit is no edit of its rules */
 	d->unstarted = false;
 }
 

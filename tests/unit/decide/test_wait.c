@@ -323,6 +323,29 @@ static void a_trigger_leaves_what_holds_a_batch(void **state)
 	fx_free(&f);
 }
 
+/* The limit may have been raised. */
+static void another_rule_set_asks_again_what_a_budget_stopped(void **state)
+{
+	static const char yaml[] = "rules:\n"
+	    "  - {name: r, on: x, on_suppressed: defer, run: train}\n";
+	struct fx f = fx_new(yaml);
+
+	(void)state;
+	f.refuse = SUPP_BUDGET;
+	fx_event(&f, "x", "{}");
+	fx_expect(&f, "suppressed r by budget\n");
+	fx_use(&f, yaml);
+	fx_advance(&f, MINUTE);
+	fx_expect(&f, "");		/* as before: no news */
+	f.refuse = SUPP_NONE;
+	fx_advance(&f, DAY);
+	fx_expect(&f, "");
+	fx_use(&f, yaml);
+	fx_advance(&f, 0);
+	fx_expect(&f, "fired r\n");
+	fx_free(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -339,6 +362,7 @@ int main(void)
 		cmocka_unit_test(a_calendar_defers_an_event),
 		cmocka_unit_test(a_batch_that_grew_while_held_is_released),
 		cmocka_unit_test(a_trigger_leaves_what_holds_a_batch),
+		cmocka_unit_test(another_rule_set_asks_again_what_a_budget_stopped),
 		cmocka_unit_test(a_due_time_is_deferred),
 	};
 
