@@ -275,8 +275,9 @@ struct value signal_call(const struct signal_spec *spec, const struct cells *cel
     uint32_t root, struct str name, const struct value *arg, unsigned n,
     int64_t clock_ms, struct arena *arena)
 {
+	struct arena_mark mark = arena_mark(arena);
 	struct tally t;
-	double q;
+	double q, at;
 
 	if (signal_aggregate_bit(name) != AGG_QUANTILE)
 		return (struct value){.tag = VALUE_ABSENT};
@@ -285,12 +286,12 @@ struct value signal_call(const struct signal_spec *spec, const struct cells *cel
 	if (!(q >= 0 && q <= 1))
 		return value_error(VALUE_BAD_ARGUMENT, "quantile: not within 0 and 1");
 	tally_of(spec, cells, root, clock_ms, AGG_QUANTILE, arena, &t);
+	at = t.bins.unknown ? (double)NAN :
+	    bins_quantile(&t.bins, q, (1 + BINS_ALPHA) / (1 - BINS_ALPHA));
+	arena_rewind(arena, mark);	/* a map asks for each of its sub-keys */
 	if (t.n == 0 || t.n < spec->min_count)
 		return value_error(VALUE_NO_DATA, "fewer samples than min_count");
-	if (t.bins.unknown)
-		return no_data();
-	return number(
-	    bins_quantile(&t.bins, q, (1 + BINS_ALPHA) / (1 - BINS_ALPHA)));
+	return number(at);
 }
 
 uint64_t signal_count(const struct signal_spec *spec, const struct cells *cells,
