@@ -310,7 +310,7 @@ struct delivery {		/* one event for one key */
 	uint32_t	 selector;
 	int64_t		 t_ms;
 	int64_t		 mark;		/* the selector's watermark before it */
-	bool		 several;	/* the event has other keys as well */
+	bool		 several;	/* the event may have other keys as well */
 	struct keyed	*k;
 };
 struct backfill {		/* of this input; n 0: none, or it is begun */

@@ -232,7 +232,8 @@ static bool deliver_to(struct decide *d, struct rule_state *rs, uint32_t sel,
     const struct matched *m, uint32_t i, struct delivery *out)
 {
 	*out = (struct delivery){ .key = m->keys[i], .selector = sel, .t_ms = m->t_ms,
-		.several = m->n > 1, .k = key_for(d, rs, m->keys[i]) };
+		.several = m->n > 1 || rs->rule->selectors[sel].key_all,
+		.k = key_for(d, rs, m->keys[i]) };
 	if (!out->k) {
 		rs->count.fate[FATE_REFUSED_KEY]++;
 		return false;

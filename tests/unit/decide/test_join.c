@@ -176,6 +176,31 @@ static void some_of_several_in_any_order(void **state)
 	fx_free(&f);
 }
 
+/* Rules with one definition of `key: all` have other keys. */
+static void key_all_keeps_the_event_for_each_rule_s_keys(void **state)
+{
+	struct input in = { .kind = INPUT_COMMAND };
+	struct fx f = fx_new("rules:\n"
+	    "  - {name: a, on: {ice: {type: ice, key: all}, x: {type: x, key: data.m}},"
+	    " when: event.type != 'ice', run: train}\n"
+	    "  - {name: b, on: {ice: {type: ice, key: all}, y: {type: y, key: data.m}},"
+	    " when: event.type != 'ice', run: {pipeline: train,"
+	    " params: {n: \"${size(events)}\"}}}\n");
+
+	(void)state;
+	fx_event(&f, "x", "{\"m\":\"p\",\"v\":1}");
+	fx_event(&f, "y", "{\"m\":\"q\",\"v\":1}");
+	fx_event(&f, "ice", "{\"v\":7}");
+	fx_expect(&f, "fired a/p\nfired b/q\n");
+	fx_begin(&f, &in);
+	assert_true(decide_trigger(f.d, STR("b"), STR("q"), (struct value){ 0 }, true,
+	    STR("me"), NULL));
+	fx_end(&f);
+	fx_expect(&f, "fired b/q\n");
+	assert_string_equal(f.params, "{\"n\":1}");
+	fx_free(&f);
+}
+
 static void an_edited_join_drops_what_waits(void **state)
 {
 	struct fx f = fx_new(SEQ);
@@ -257,6 +282,7 @@ int main(void)
 		cmocka_unit_test(any_selector_fires_and_is_read_by_name),
 		cmocka_unit_test(a_list_of_keys_is_one_delivery_each),
 		cmocka_unit_test(key_all_feeds_every_live_key),
+		cmocka_unit_test(key_all_keeps_the_event_for_each_rule_s_keys),
 		cmocka_unit_test(signals_of_several_selectors_and_of_silence),
 		cmocka_unit_test(a_sequence_is_completed_in_time_only),
 		cmocka_unit_test(half_a_sequence_expires_by_the_rules_clock),
