@@ -178,6 +178,12 @@ static bool is_held(const struct decide *d, const struct key_cell *c)
 	    d->now_tick);
 }
 
+/* Held without an end of its own: whoever wakes it says that it is over. */
+static bool waits_for_run(const struct key_cell *c)
+{
+	return c->m.owed && (!c->blocked || c->blocked == SUPP_CONCURRENCY);
+}
+
 void wait_arm(struct decide *d, struct keyed *k)
 {
 	const struct wait_cell *c = get(d, k);
@@ -232,9 +238,13 @@ static bool ask(struct decide *d, struct keyed *k, bool woken, struct emission *
 	struct ctx *ctx = &d->ctx;
 	struct check check;
 
-	if (!c || (!woken && is_held(d, key_get(d, k))) ||
-	    due_at(k->rs->rule, c) > d->now_tick)
+	if (!c || (!woken && is_held(d, key_get(d, k))))
 		return false;
+	if (due_at(k->rs->rule, c) > d->now_tick) {	/* it grew meanwhile */
+		if (woken && waits_for_run(key_get(d, k)))
+			unhold(d, k);
+		return false;
+	}
 	if (is_active(d, k)) {
 		hold(d, k, SUPP_NONE, INT64_MAX);
 		return false;

@@ -301,6 +301,27 @@ static void a_batch_that_grew_while_held_is_released(void **state)
 	fx_free(&f);
 }
 
+/* ... also when it waits for a run that ends before. */
+static void a_batch_that_grew_during_a_run_is_released(void **state)
+{
+	struct fx f = fx_new("rules:\n"
+	    "  - {name: r, on: x, coalesce: {quiet: 10m}, run: train}\n");
+
+	(void)state;
+	decide_active(f.d, is_active, NULL);
+	active = true;
+	fx_event(&f, "x", "{}");
+	fx_advance(&f, 15 * MINUTE);
+	fx_event(&f, "x", "{}");	/* due at 25m */
+	fx_advance(&f, MINUTE);
+	ended(&f, "");
+	fx_advance(&f, 9 * MINUTE - 1);
+	fx_expect(&f, "");
+	fx_advance(&f, 1);
+	fx_expect(&f, "fired r\n");
+	fx_free(&f);
+}
+
 /* A person's trigger is not the answer to what waits. */
 static void a_trigger_leaves_what_holds_a_batch(void **state)
 {
@@ -361,6 +382,7 @@ int main(void)
 		cmocka_unit_test(what_a_full_pipeline_stopped_waits_for_a_slot),
 		cmocka_unit_test(a_calendar_defers_an_event),
 		cmocka_unit_test(a_batch_that_grew_while_held_is_released),
+		cmocka_unit_test(a_batch_that_grew_during_a_run_is_released),
 		cmocka_unit_test(a_trigger_leaves_what_holds_a_batch),
 		cmocka_unit_test(another_rule_set_asks_again_what_a_budget_stopped),
 		cmocka_unit_test(a_due_time_is_deferred),
