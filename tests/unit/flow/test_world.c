@@ -183,6 +183,72 @@ static void a_cascade_ends_without_a_word_of_its_end(void **state)
 	assert_true(f->outbox == before);
 }
 
+static void take(void *ctx, struct event *ev)
+{
+	struct input in = { .kind = INPUT_EVENT, .event = ev };
+
+	(void)ctx;
+	fix_input(f, &in);
+}
+
+/* The event as another system hands it on: as it is, or in binary mode. */
+static void comes_back(const char *json, bool binary_mode)
+{
+	static const char *const names[] = { "specversion", "id", "source", "type",
+		"subject", "time", "retraindepth" };
+	struct event_limits limits = { 0 };
+	struct arena *a = arena_new(0);
+	struct value v = value_from_json(str_of(json), a);
+	struct header h[G_N_ELEMENTS(names) + 1];
+	struct message m = { .source = 1, .origin = STR("bus"), .part = STR("t/0"),
+		.topic = STR("t"), .pos = -1, .time_ms = f->wall, .body = str_of(json),
+		.content_type = STR("application/cloudevents+json") };
+	uint32_t at;
+
+	for (unsigned i = 0; binary_mode && i < G_N_ELEMENTS(names); i++) {
+		struct value x = value_member(v, str_of(names[i]), a);
+
+		h[i].name = arena_printf(a, "ce_%s", names[i]);
+		h[i].value = x.tag == VALUE_INT ? arena_printf(a, "%d", (int)x.i) :
+		    value_as_str(x);
+	}
+	if (binary_mode) {
+		m.headers = h;
+		m.headers_n = G_N_ELEMENTS(names);
+		m.body = STR("{}");
+		m.content_type = STR("application/json");
+	}
+	assert_int_equal(event_decode(&m, NULL, &f->rules->plan, &limits, a, take, NULL,
+	    &at, NULL), EVENT_OK);
+	arena_free(a);
+}
+
+static char *completed_event(void)
+{
+	for (uint32_t i = 0; i < f->fx.outbox_n; i++)
+		if (str_is(f->fx.outbox[i].type, STR("retraind.run.completed")))
+			return z(f->fx.outbox[i].json);
+	fail_msg("no retraind.run.completed");
+	return NULL;
+}
+
+static void a_cascade_through_another_system_ends(void **state)
+{
+	(void)state;
+	fix_run(f, "side", "", "");
+	for (int n = 1; n <= 9; n++) {	/* run n is of depth n */
+		g_autofree char *run = g_strdup_printf("side-%d", n);
+		g_autofree char *json = NULL;
+
+		assert_int_equal(g_hash_table_size(f->runs), n);
+		fix_completed(f, run, "a", 1, "", "");
+		json = completed_event();
+		comes_back(json, n % 2);
+	}
+	assert_int_equal(decision("echo")->by, SUPP_DEPTH);
+	assert_int_equal(g_hash_table_size(f->runs), 9);
+}
+
 static void a_trigger_by_hand_is_answered_with_its_decision(void **state)
 {
 	const struct answer *a;
@@ -475,6 +541,7 @@ int main(void)
 		T(refused_parameters_are_an_error_and_no_run),
 		T(our_events_are_cloudevents_one_deeper_than_their_cause),
 		T(a_cascade_ends_without_a_word_of_its_end),
+		T(a_cascade_through_another_system_ends),
 		T(a_trigger_by_hand_is_answered_with_its_decision),
 		T(a_schedule_fires_at_its_time_and_not_while_paused),
 		T(pausing_a_rule_needs_a_rule),
