@@ -173,6 +173,14 @@ $(B)/tests/statistics: $(STATISTICS) $(wildcard src/signal/*.h) $(B)/flags
 	$(Q)$(CC) $(CPPFLAGS) -std=c11 -O2 -ffp-contract=off $(WARN) $(STATISTICS) \
 		$(PURE_LIBS) -o $@
 
+# Minute after minute around every change of every clock: likewise.
+ZONES := tests/tools/zones.c $(addprefix src/rules/,cron.c cron_day.c schedule.c) \
+	$(wildcard src/base/*.c)
+$(B)/tests/zones: $(ZONES) $(wildcard src/base/*.h src/rules/*.h) $(B)/flags
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LD $@")
+	$(Q)$(CC) $(CPPFLAGS) -std=c11 -O2 -ffp-contract=off $(WARN) $(ZONES) $(PURE_LIBS) -o $@
+
 # bench/NAME.c: programs of `make bench`; all floors.  What is started as a step is
 # static, so that its start costs no more than it must.
 BENCHES := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c))
