@@ -447,6 +447,11 @@ static void texts_for_people(void **state)
 	check_note("30 2 * * *", "2026-10-25T00:30:00Z",
 	    "02:30 occurs twice on 2026-10-25 in Europe/Berlin: the first is taken");
 	check_note("30 2 * * *", "2026-03-30T00:30:00Z", "");
+	check_note("30 2 L * *", "2024-03-31T01:00:00Z",
+	    "02:30 does not exist on 2024-03-31 in Europe/Berlin: moved to 03:00");
+	check_note("30 2 15W 10 sun#4", "2026-10-25T00:30:00Z",
+	    "02:30 occurs twice on 2026-10-25 in Europe/Berlin: the first is taken");
+	check_note("30 2 15W 10 sun#4", "2026-10-15T00:30:00Z", "");
 }
 
 int main(void)
