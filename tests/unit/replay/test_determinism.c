@@ -100,6 +100,8 @@ static const struct { const char *name, *rest; } kinds[] = {
 	    "    signals: {n: {from: a, value: data.v, last: 5}, "
 	    "b: {from: b, over: 10m}}\n"
 	    "    when: b.count > 0 && n.avg > 0.8\n" },
+	{ "twice", "schedule: [{cron: '5 */3 * * *', timezone: Asia/Kolkata}, "
+	    "{every: 50m}]\n" },
 	{ "timed", "schedule: {cron: '*/20 * * * *', timezone: Europe/Berlin, jitter:"
 	    " 2m}\n" },
 };
