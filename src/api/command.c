@@ -195,3 +195,16 @@ void on_reload_status(struct call *c)
 	reload_status_json(c->api->p.reload, s);
 	call_take(c, 200, s);
 }
+
+void on_bundles(struct call *c)
+{
+	GString *s;
+
+	if (!c->api->p.reload) {
+		call_error(c, 503, "the rules are not loaded yet");
+		return;
+	}
+	s = g_string_new(NULL);
+	reload_bundles_json(c->api->p.reload, s);
+	call_take(c, 200, s);
+}

@@ -120,5 +120,6 @@ void on_retry(struct call *), on_abort_all(struct call *), on_promote(struct cal
 void on_pause(struct call *), on_resume(struct call *);
 void on_budgets(struct call *);
 void on_silence(struct call *), on_unsilence(struct call *), on_silences(struct call *);
-void on_reload(struct call *), on_reload_status(struct call *);
+void on_reload(struct call *), on_reload_status(struct call *),
+    on_bundles(struct call *);
 #endif

@@ -100,6 +100,8 @@ const struct route api_routes[] = {
 	    "Reads the rule files again"),
 	ROW("GET", V1 "/reload", VIEWER, on_reload_status, NULL, NULL,
 	    "How the last reload ended"),
+	ROW("GET", V1 "/bundles", VIEWER, on_bundles, NULL, NULL,
+	    "Bundles of rules: which run as their files say, which do not"),
 	{ 0 },
 };
 

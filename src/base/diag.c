@@ -234,6 +234,11 @@ static void render_one(const struct diags *d, const struct diag *x, GString *out
 		snippet(t, off, out);
 }
 
+void diag_render(const struct diags *d, uint32_t i, GString *out)
+{
+	render_one(d, diags_at(d, i), out);
+}
+
 void diags_render(const struct diags *d, GString *out)
 {
 	uint32_t lost = d->errors + d->warnings - d->n;
@@ -266,6 +271,11 @@ static void json_one(const struct diags *d, const struct diag *x, GString *out)
 	json_key(out, "hint");
 	json_cstr(out, x->hint.len ? x->hint.p : NULL);
 	json_close(out, '{');
+}
+
+void diag_json(const struct diags *d, uint32_t i, GString *out)
+{
+	json_one(d, diags_at(d, i), out);
 }
 
 void diags_json(const struct diags *d, GString *out)

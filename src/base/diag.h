@@ -21,6 +21,7 @@ struct diag {
 	struct span	 at;
 	struct str	 msg;	/* in the diags' own memory */
 	bool		 hide_source;	/* the line may hold a secret */
+	bool		 whole;		/* of all texts together, not of this one alone */
 	struct str	 hint;	/* "did you mean 'x'?"; may be empty */
 };
 
@@ -46,8 +47,10 @@ void diag_hint(struct diags *, struct diag *, const char *fmt, ...)
 void text_locate(const struct text *, uint32_t off, unsigned *line, unsigned *col);
 /* FILE:LINE:COL: error: MSG (HINT)\n | source line\n | ....^ */
 void diags_render(const struct diags *, GString *out);
+void diag_render(const struct diags *, uint32_t i, GString *out);	/* one of them */
 /* Array of {file,line,column,length,severity,message,hint}. */
 void diags_json(const struct diags *, GString *out);
+void diag_json(const struct diags *, uint32_t i, GString *out);	/* one of them */
 /* The known word at the smallest edit distance (<= 1 + len/3), or {NULL,0}. */
 struct str nearest_word(struct str, const struct str *words, uint32_t n);
 #endif

@@ -97,13 +97,13 @@ static int check_rules(const struct config *c)
 	o.watch = false;
 	log_open(LOG_ERROR, "logfmt");
 	r = reload_new(NULL, loop, NULL, &c->catalog, &o);
-	rs = reload_now(r, text);
-	if (rs) {
+	rs = reload_now(r, STR(""), text);
+	if (rs && reload_ok(r)) {
 		fputs(text->str, stderr);
 		printf("%s: ok, %u rules, %u pipelines\n",
 		       c->path[0] ? c->path : "defaults", rs->rules_n, rs->pipelines_n);
 	}
-	int status = rs ? 0 : EXIT_CONFIG;
+	int status = rs && reload_ok(r) ? 0 : EXIT_CONFIG;
 	ruleset_unref(rs);
 	reload_free(r);
 	loop_free(loop);

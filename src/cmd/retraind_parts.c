@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/arena.h"
 #include "cmd/retraind.h"
 #include "io/log.h"
 #include "io/metrics.h"
@@ -179,14 +180,16 @@ static bool recover(struct daemon *d, struct err *err)
 {
 	struct reload_options o;
 	GString *text = g_string_new(NULL);
+	struct arena *a = arena_new(0);
 	struct ruleset *rs;
 
 	config_reload_options(d->config, &o);
 	d->reload = reload_new(d->turn, d->loop, d->helper, &d->config->catalog, &o);
-	rs = reload_now(d->reload, text);
-	if (rs && text->len)
+	rs = reload_now(d->reload, store_ruleset(d->store, a), text);
+	if (rs && reload_ok(d->reload) && text->len)
 		log_warn("rules: %s", text->str);
 	g_string_free(text, TRUE);
+	arena_free(a);
 	return turn_recover(d->turn, rs, err);
 }
 

@@ -271,6 +271,14 @@ struct io_watch *loop_signal(struct loop *l, int signo, void (*f)(void *), void 
 	return w;
 }
 
+static bool watch_path(int fd, const char *path)
+{
+	return inotify_add_watch(fd, path,
+				 IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO |
+				     IN_CLOSE_WRITE | IN_ATTRIB | IN_DELETE_SELF |
+				     IN_MOVE_SELF) >= 0;
+}
+
 struct io_watch *loop_path(struct loop *l, const char *path, void (*on_change)(void *),
     void *ctx)
 {
@@ -278,10 +286,7 @@ struct io_watch *loop_path(struct loop *l, const char *path, void (*on_change)(v
 
 	if (fd < 0)
 		return NULL;
-	if (inotify_add_watch(fd, path,
-			      IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO |
-				  IN_CLOSE_WRITE | IN_ATTRIB | IN_DELETE_SELF |
-				  IN_MOVE_SELF) < 0) {
+	if (!watch_path(fd, path)) {
 		close(fd);
 		return NULL;
 	}
@@ -290,6 +295,11 @@ struct io_watch *loop_path(struct loop *l, const char *path, void (*on_change)(v
 	ev_io_init(&w->io, on_inotify, fd, EV_READ);
 	ev_io_start(l->ev, &w->io);
 	return w;
+}
+
+bool io_watch_also(struct io_watch *w, const char *path)
+{
+	return watch_path(w->io.fd, path);
 }
 
 struct io_watch *loop_clock_set(struct loop *l, void (*on_set)(void *), void *ctx)

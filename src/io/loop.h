@@ -28,6 +28,8 @@ struct io_watch *loop_signal(struct loop *, int signo, void (*on_signal)(void *)
 /* A file or directory (inotify): any change below `path`, not recursive. */
 struct io_watch *loop_path(struct loop *, const char *path, void (*on_change)(void *),
 			   void *);
+/* One more path for the watch of loop_path(); a repeat is none. */
+bool io_watch_also(struct io_watch *, const char *path);
 /* The wall clock was set, or the machine was suspended: timers know of neither.  NULL:
  * the kernel does not tell. */
 struct io_watch *loop_clock_set(struct loop *, void (*on_set)(void *), void *);

@@ -37,6 +37,8 @@ static struct family families[] = {
 	ROW("rules", GAUGE, "Loaded rules by mode"),
 	ROW("rule_keys", GAUGE, "Keys with state of a rule"),
 	ROW("rules_last_reload_successful", GAUGE, "1 if the last reload succeeded"),
+	ROW("bundle_last_reload_successful", GAUGE,
+	    "1 if the bundle is as its files say, 0 if its last good set runs or none"),
 	ROW("rules_last_reload_success_timestamp_seconds", GAUGE,
 	    "Time of the last good reload"),
 	ROW("source_connected", GAUGE, "1 while the source is connected"),

@@ -253,7 +253,7 @@ static void read_rules(struct build *b)
 	}
 	if (n > RULES_MAX) {
 		diag_add(b->ld.diags, SEV_ERROR, (struct span){0},
-		    "%u rules: at most %d are possible", n, RULES_MAX);
+		    "%u rules: at most %d are possible", n, RULES_MAX)->whole = true;
 		return;
 	}
 	b->rs->rules = ARENA_ARRAY(b->ld.keep, struct rule, n);

@@ -1,12 +1,12 @@
 /* Reload: read and compiled on the helper, swapped in by the turn as an input.
  *
  *	ask / HUP / settled change ──► helper: read + build ──► turn_reload() ──► answer
- *	                                        └─ errors: kept, logged, answered 422
+ *	                     └─ errors: that bundle's old texts, logged, answered 422
  *
  * Invariants
  *   (1) Files are read once, into memory; what is compiled is that buffer.
  *   (2) One build at a time; what is asked meanwhile is answered by the next one.
- *   (3) A bad build changes nothing but what reload_status_json() says.
+ *   (3) A bundle with an error changes nothing but what reload_status_json() says.
  *   (4) A build belongs to the helper until on_built(); freed meanwhile, we end there. */
 #include <string.h>
 
@@ -16,6 +16,7 @@
 #include "io/loop.h"
 #include "io/metrics.h"
 #include "io/pool.h"
+#include "turn/bundles.h"
 #include "turn/reload.h"
 
 struct asker { turn_answer_f answer; void *ctx; };
@@ -32,43 +33,23 @@ struct reload {
 	bool		 running, again, gone;
 	bool		 ok;
 	int64_t		 at_ms;
-	char		*hash, *diagnostics;	/* of the last attempt; JSON */
+	char		*hash;		/* of the last attempt */
+	struct bundles	*bundles;	/* likewise; NULL: none yet */
 	uint8_t		 current[32];	/* of the set that runs */
+	char		*packed;	/* its texts; bundles fall back on them */
+	uint32_t	 packed_n;
 };
 struct build {			/* owned by the helper, then by the loop */
 	struct reload_options o;
 	const struct catalog *catalog;
+	struct str	 packed;	/* lent by the reload, which outlives it */
 	struct ruleset	*rs;
-	GString		*text, *json;	/* diagnostics */
+	struct bundles	*bundles;
 };
 
 static void build_run(struct build *b)
 {
-	struct arena *a = arena_new(0);
-	struct rule_text *texts = NULL;
-	uint32_t n = 0;
-	struct err err = { 0 };
-
-	if (!rules_read(&b->o, a, &texts, &n, &err)) {
-		g_string_append_printf(b->text, "%s\n", err.msg);
-		json_open(b->json, '[');
-		json_open(b->json, '{');
-		json_key(b->json, "severity"), json_cstr(b->json, "error");
-		json_key(b->json, "message"), json_cstr(b->json, err.msg);
-		json_close(b->json, '}');
-		json_close(b->json, ']');
-	} else {
-		struct text *names = ARENA_ARRAY(a, struct text, n);
-		for (uint32_t i = 0; i < n; i++)
-			names[i] = (struct text){ texts[i].name, texts[i].bytes };
-		struct diags *d = diags_new(names, n);
-		b->rs = ruleset_build(texts, n, b->catalog, d);
-		diags_sort(d);
-		diags_render(d, b->text);
-		diags_json(d, b->json);
-		diags_free(d);
-	}
-	arena_free(a);
+	b->rs = bundles_build(&b->o, b->catalog, b->packed, &b->bundles);
 }
 
 static struct build *build_new(struct reload *r)
@@ -77,16 +58,14 @@ static struct build *build_new(struct reload *r)
 
 	b->o = r->o;
 	b->catalog = r->catalog;
-	b->text = g_string_new(NULL);
-	b->json = g_string_new(NULL);
+	b->packed = (struct str){ r->packed, r->packed_n };
 	return b;
 }
 
 static void build_free(struct build *b)
 {
 	ruleset_unref(b->rs);
-	g_string_free(b->text, TRUE);
-	g_string_free(b->json, TRUE);
+	bundles_free(b->bundles);
 	g_free(b);
 }
 
@@ -106,26 +85,115 @@ static void answer_all(GArray *v, int status, struct str json)
 	g_array_set_size(v, 0);
 }
 
+static const struct bundle *bundle_before(const struct reload *r, const char *name)
+{
+	for (uint32_t i = 0; r->bundles && i < r->bundles->n; i++)
+		if (strcmp(r->bundles->v[i].name, name) == 0)
+			return &r->bundles->v[i];
+	return NULL;
+}
+
+static void log_bundle(const struct bundle *b)
+{
+	const char *name = bundle_shown(b);
+
+	if (b->state == BUNDLE_KEPT)
+		log_error("bundle '%s' not reloaded, its last good set goes on: %s", name,
+		    b->text->str);
+	else if (b->state == BUNDLE_FAILED)
+		log_error("bundle '%s' does not run, it has no last good set: %s", name,
+		    b->text->str);
+	else if (b->state == BUNDLE_REMOVED)
+		log_warn("bundle '%s' is removed: it has no rule files any more", name);
+}
+
+static void note_bundles(struct reload *r, struct build *b)
+{
+	for (uint32_t i = 0; i < b->bundles->n; i++) {
+		struct bundle *x = &b->bundles->v[i];
+		const struct bundle *old = bundle_before(r, x->name);
+
+		x->since_ms = old && old->state == x->state ? old->since_ms : r->at_ms;
+		metric_set("bundle_last_reload_successful",
+		    x->state == BUNDLE_OK || x->state == BUNDLE_REMOVED, "bundle",
+		    bundle_shown(x), NULL);
+		log_bundle(x);
+	}
+	if (b->bundles->text->len)
+		log_error("rules not reloaded, the old set goes on: %s",
+		    b->bundles->text->str);
+	bundles_free(r->bundles);
+	r->bundles = b->bundles;
+	b->bundles = NULL;
+}
+
 /* What the last attempt gave, for status and metrics; logged once. */
-static void note(struct reload *r, const struct build *b)
+static void note(struct reload *r, struct build *b)
 {
 	char hex[65] = "";
 
-	r->ok = b->rs != NULL;
+	r->ok = b->rs && bundles_ok(b->bundles);
 	r->at_ms = clock_read().wall_ms;
-	g_free(r->diagnostics);
-	r->diagnostics = g_strdup(b->json->str);
-	if (r->ok) {
+	note_bundles(r, b);
+	if (b->rs) {
 		for (int i = 0; i < 32; i++)
 			g_snprintf(hex + 2 * i, 3, "%02x", b->rs->hash[i]);
 		g_free(r->hash);
 		r->hash = g_strdup(hex);
+	}
+	if (r->ok)
 		metric_set("rules_last_reload_success_timestamp_seconds",
 			   (double)r->at_ms / 1e3, NULL);
-	}
 	metric_set("rules_last_reload_successful", r->ok, NULL);
-	if (!r->ok)
-		log_error("rules not reloaded, the old set goes on: %s", b->text->str);
+}
+
+static void set_packed(struct reload *r, struct str packed)
+{
+	g_free(r->packed);
+	r->packed = g_memdup2(packed.p, packed.len);
+	r->packed_n = packed.len;
+}
+
+static void put_status(const struct reload *r, struct str changed, GString *s)
+{
+	json_open(s, '{');
+	json_key(s, "ok"), json_bool(s, r->ok);
+	json_key(s, "time"), json_time(s, r->at_ms);
+	if (changed.len)
+		json_key(s, "changed"), json_raw(s, changed);
+	json_key(s, "hash"), json_cstr(s, r->hash);
+	json_key(s, "bundles"), reload_bundles_json(r, s);
+	json_key(s, "diagnostics");
+	if (r->bundles)
+		bundles_diagnostics(r->bundles, s);
+	else
+		json_raw(s, STR("[]"));
+	json_close(s, '}');
+}
+
+static void answer_status(struct reload *r, int status, struct str changed)
+{
+	GString *s = g_string_new(NULL);
+
+	put_status(r, changed, s);
+	answer_all(r->now, status / 100 == 2 && !r->ok ? 422 : status,
+	    (struct str){ s->str, (uint32_t)s->len });
+	g_string_free(s, TRUE);
+}
+
+/* Directories that are new are watched too, before they are read. */
+static void watch_dirs(struct reload *r)
+{
+	GPtrArray *dirs;
+
+	if (!r->watch)
+		return;
+	dirs = rules_dirs(r->dir);
+	for (guint i = 0; i < dirs->len; i++)
+		if (!io_watch_also(r->watch, dirs->pdata[i]))
+			log_warn("rules directory '%s' can't be watched",
+			    (const char *)dirs->pdata[i]);
+	g_ptr_array_free(dirs, TRUE);
 }
 
 static void start(struct reload *r);
@@ -140,16 +208,8 @@ static void finish(struct reload *r)
 static void on_applied(void *arg, int status, struct str json)
 {
 	struct reload *r = arg;
-	GString *s = g_string_new(NULL);
 
-	json_open(s, '{');
-	json_key(s, "ok"), json_bool(s, true);
-	json_key(s, "changed"), json_raw(s, json);
-	json_key(s, "hash"), json_cstr(s, r->hash);
-	json_key(s, "diagnostics"), json_raw(s, str_of(r->diagnostics));
-	json_close(s, '}');
-	answer_all(r->now, status, (struct str){ s->str, (uint32_t)s->len });
-	g_string_free(s, TRUE);
+	answer_status(r, status, json);
 	log_info("rules reloaded: %.*s", STR_ARG(json));
 	finish(r);
 }
@@ -158,7 +218,6 @@ static void on_built(void *arg, void *ret)
 {
 	struct reload *r = arg;
 	struct build *b = r->build;
-	GString *s;
 
 	r->build = NULL;
 	if (!ret || r->gone) {		/* the helper is ending, or we are */
@@ -170,15 +229,13 @@ static void on_built(void *arg, void *ret)
 	note(r, b);
 	if (b->rs && memcmp(b->rs->hash, r->current, 32) != 0) {
 		memcpy(r->current, b->rs->hash, 32);
+		set_packed(r, b->rs->packed);
 		turn_reload(r->turn, b->rs, on_applied, r);
 		b->rs = NULL;
 		build_free(b);
 		return;
 	}
-	s = g_string_new(NULL);
-	reload_status_json(r, s);
-	answer_all(r->now, b->rs ? 200 : 422, (struct str){ s->str, (uint32_t)s->len });
-	g_string_free(s, TRUE);
+	answer_status(r, b->rs ? 200 : 422, STR(""));
 	build_free(b);
 	finish(r);
 }
@@ -190,6 +247,7 @@ static void start(struct reload *r)
 	r->now = r->next;
 	r->next = v;
 	r->again = false;
+	watch_dirs(r);
 	struct build *b = build_new(r);
 	r->build = b;
 	r->running = pool_run(r->helper, job, on_built, b, r);
@@ -237,7 +295,6 @@ struct reload *reload_new(struct turn *t, struct loop *loop, struct pool *helper
 	r->o.dir = r->dir;
 	r->now = g_array_new(FALSE, TRUE, sizeof(struct asker));
 	r->next = g_array_new(FALSE, TRUE, sizeof(struct asker));
-	r->diagnostics = g_strdup("[]");
 	r->settle = loop_timer(loop, on_settled, r);
 	if (o->watch && !(r->watch = loop_path(loop, r->dir, on_change, r)))
 		log_warn("rules directory '%s' can't be watched: reload by SIGHUP or "
@@ -258,34 +315,48 @@ void reload_free(struct reload *r)
 		return;		/* invariant (4) */
 	g_array_free(r->now, TRUE);
 	g_array_free(r->next, TRUE);
-	g_free(r->diagnostics);
+	bundles_free(r->bundles);
+	g_free(r->packed);
 	g_free(r->hash);
 	g_free(r->dir);
 	g_free(r);
 }
 
-struct ruleset *reload_now(struct reload *r, GString *ret_diags)
+struct ruleset *reload_now(struct reload *r, struct str packed, GString *ret_diags)
 {
-	struct build *b = build_new(r);
+	struct build *b;
 	struct ruleset *rs;
 
+	set_packed(r, packed);
+	watch_dirs(r);
+	b = build_new(r);
 	build_run(b);
 	note(r, b);
-	g_string_append_len(ret_diags, b->text->str, (gssize)b->text->len);
+	bundles_text(r->bundles, ret_diags);
 	rs = b->rs;
 	b->rs = NULL;
-	if (rs)
+	if (rs) {
 		memcpy(r->current, rs->hash, 32);
+		set_packed(r, rs->packed);
+	}
 	build_free(b);
 	return rs;
 }
 
+bool reload_ok(const struct reload *r)
+{
+	return r->ok;
+}
+
 void reload_status_json(const struct reload *r, GString *s)
 {
-	json_open(s, '{');
-	json_key(s, "ok"), json_bool(s, r->ok);
-	json_key(s, "time"), json_time(s, r->at_ms);
-	json_key(s, "hash"), json_cstr(s, r->hash);
-	json_key(s, "diagnostics"), json_raw(s, str_of(r->diagnostics));
-	json_close(s, '}');
+	put_status(r, STR(""), s);
+}
+
+void reload_bundles_json(const struct reload *r, GString *s)
+{
+	if (r->bundles)
+		bundles_json(r->bundles, s);
+	else
+		json_raw(s, STR("[]"));
 }

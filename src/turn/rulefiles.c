@@ -1,7 +1,9 @@
 /* Rule files: which ones, and whether they may be trusted.
  *
- * *.yaml *.yml *.json directly in the directory, not starting with '.', and not
- * *.test.yaml; and *.ics, which calendars name.  Owner root, the daemon's uid or one of
+ * *.yaml *.yml *.json directly in the directory or in a directory directly in that (a
+ * bundle), not starting with '.', and not *.test.yaml; and *.ics, which calendars name.
+ * What can't be read in a directory is that bundle's fault alone.  A directory without
+ * rule files is no bundle: scripts may lie there.  Owner root, the daemon's uid or one of
  * `owners`; not writable by others; by a group only if it is `group`.  A directory that
  * is sticky and root's, or a read-only mount, needs no owner (ConfigMaps).  Symlinks are
  * followed. */
@@ -18,6 +20,7 @@
 #include <glib.h>
 
 #include "base/arena.h"
+#include "turn/bundles.h"
 #include "turn/reload.h"
 
 #define RULES_BYTES_MAX (4u * 1024 * 1024)	/* of one file */
@@ -105,8 +108,9 @@ static bool check_dir(const char *path, const struct reload_options *o, struct e
 	return check_owner(path, &st, o, err);
 }
 
-static bool read_one(const char *dir, const char *name, const struct reload_options *o,
-    struct arena *a, struct rule_text *ret, struct err *err)
+static bool read_one(const char *dir, const char *name, struct str bundle,
+    const struct reload_options *o, struct arena *a, struct rule_text *ret,
+    struct err *err)
 {
 	char *path = g_build_filename(dir, name, NULL);
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -126,7 +130,7 @@ static bool read_one(const char *dir, const char *name, const struct reload_opti
 		while (n < st.st_size &&
 		       (got = read(fd, buf + n, (size_t)(st.st_size - n))) > 0)
 			n += got;
-		*ret = (struct rule_text){ .bundle = STR(""),
+		*ret = (struct rule_text){ .bundle = bundle,
 			.name = arena_str(a, str_of(path)),
 			.dir = arena_str(a, str_of(dir)), .bytes = { buf, (uint32_t)n },
 			.companion = is_companion(name) };
@@ -145,39 +149,185 @@ static int by_name(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+struct listing { GPtrArray *files, *dirs; bool rules; };	/* names, sorted */
+
+static struct listing listing_new(void)
+{
+	return (struct listing){ .files = g_ptr_array_new_with_free_func(g_free),
+		.dirs = g_ptr_array_new_with_free_func(g_free) };
+}
+
+static void listing_free(struct listing *l)
+{
+	g_ptr_array_free(l->files, TRUE);
+	g_ptr_array_free(l->dirs, TRUE);
+}
+
+static void list_name(struct listing *l, const char *dir, const char *name)
+{
+	struct stat st;
+
+	if (is_rule_file(name) || is_companion(name)) {
+		l->rules = l->rules || is_rule_file(name);
+		g_ptr_array_add(l->files, g_strdup(name));
+	} else if (name[0] != '.') {
+		g_autofree char *path = g_build_filename(dir, name, NULL);
+
+		if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+			g_ptr_array_add(l->dirs, g_strdup(name));
+	}
+}
+
+static bool list_dir(const char *dir, struct listing *l, struct err *err)
+{
+	GDir *d = g_dir_open(dir, 0, NULL);
+	const char *name;
+	bool ok = true;
+
+	if (!d)
+		return err_set(err, ERR_IO, "rules directory '%s': %s", dir,
+			       g_strerror(errno));
+	while ((errno = 0, name = g_dir_read_name(d)))
+		list_name(l, dir, name);
+	if (errno)		/* some of the files are not all of them */
+		ok = err_set(err, ERR_IO, "rules directory '%s': %s", dir,
+			     g_strerror(errno));
+	g_dir_close(d);
+	if (l->files->len)
+		qsort(l->files->pdata, l->files->len, sizeof(char *), by_name);
+	if (l->dirs->len)
+		qsort(l->dirs->pdata, l->dirs->len, sizeof(char *), by_name);
+	return ok;
+}
+
+struct search {
+	const struct reload_options *o;
+	struct arena	*a;
+	struct rules_found *found;
+	uint32_t	 cap, bad_cap;
+};
+
+static void bad_bundle(struct search *s, struct str bundle, const struct err *err)
+{
+	struct rules_found *f = s->found;
+
+	while (f->n && str_is(f->texts[f->n - 1].bundle, bundle))
+		f->n--;		/* some of its files are not all of them */
+	f->bad = arena_grow(s->a, f->bad, f->bad_n, &s->bad_cap, sizeof(*f->bad));
+	f->bad[f->bad_n++] = (struct rules_bad){ bundle, *err };
+}
+
+static void read_files(struct search *s, const char *dir, struct str bundle,
+    const struct listing *l)
+{
+	struct rules_found *f = s->found;
+	struct err err = { 0 };
+
+	for (guint i = 0; i < l->files->len; i++) {
+		f->texts = arena_grow(s->a, f->texts, f->n, &s->cap, sizeof(*f->texts));
+		if (!read_one(dir, g_ptr_array_index(l->files, i), bundle, s->o, s->a,
+			      &f->texts[f->n], &err)) {
+			bad_bundle(s, bundle, &err);
+			return;
+		}
+		f->n++;
+	}
+}
+
+/* One level is enough; rule files a level deeper were not meant to be left out. */
+static bool none_deeper(const char *dir, const struct listing *l, struct err *err)
+{
+	for (guint i = 0; i < l->dirs->len; i++) {
+		g_autofree char *path = g_build_filename(dir,
+		    g_ptr_array_index(l->dirs, i), NULL);
+		struct listing deep = listing_new();
+		struct err ignored = { 0 };
+		bool rules;
+
+		list_dir(path, &deep, &ignored);
+		rules = deep.rules;
+		listing_free(&deep);
+		if (rules)
+			return err_set(err, ERR_USAGE, "'%s' has rule files: bundles are"
+				       " the directories directly in the rules directory,"
+				       " and have none below", path);
+	}
+	return true;
+}
+
+static void read_bundle(struct search *s, const char *rules_dir, const char *name)
+{
+	g_autofree char *dir = g_build_filename(rules_dir, name, NULL);
+	struct str bundle = arena_str(s->a, str_of(name));
+	struct listing l = listing_new();
+	bool good = bundle_name_ok(bundle);
+	struct err err = { 0 };
+
+	if (!list_dir(dir, &l, &err)) {
+		if (good)	/* else it was never meant to be one: lost+found */
+			bad_bundle(s, bundle, &err);
+	} else if (!none_deeper(dir, &l, &err))
+		bad_bundle(s, bundle, &err);
+	else if (l.rules && !good) {
+		err_set(&err, ERR_USAGE, "'%s' has rule files, but its name can't prefix"
+			" theirs: expected letters, digits, '_', '-' and '.'", dir);
+		bad_bundle(s, bundle, &err);
+	} else if (l.rules && !check_dir(dir, s->o, &err))
+		bad_bundle(s, bundle, &err);
+	else if (l.rules)
+		read_files(s, dir, bundle, &l);
+	listing_free(&l);
+}
+
+bool rules_find(const struct reload_options *o, struct arena *a, struct rules_found *ret,
+    struct err *err)
+{
+	g_autofree char *dir = g_canonicalize_filename(o->dir, NULL);
+	struct search s = { .o = o, .a = a, .found = ret };
+	struct listing l = listing_new();
+	bool ok = check_dir(dir, o, err) && list_dir(dir, &l, err);
+
+	*ret = (struct rules_found){ .n = 0 };
+	if (ok)
+		read_files(&s, dir, STR(""), &l);
+	for (guint i = 0; ok && i < l.dirs->len; i++)
+		read_bundle(&s, dir, g_ptr_array_index(l.dirs, i));
+	if (ok && ret->n > RULES_FILES_MAX)
+		ok = err_set(err, ERR_LIMIT, "more than %d rule files in '%s'",
+			     RULES_FILES_MAX, dir);
+	listing_free(&l);
+	return ok;
+}
+
 bool rules_read(const struct reload_options *o, struct arena *a, struct rule_text **ret,
     uint32_t *ret_n, struct err *err)
 {
-	char *dir = g_canonicalize_filename(o->dir, NULL);
-	GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
-	GDir *d = NULL;
-	const char *name;
-	bool ok = check_dir(dir, o, err);
+	struct rules_found found;
 
-	if (ok && !(d = g_dir_open(dir, 0, NULL)))
-		ok = err_set(err, ERR_IO, "rules directory '%s': %s", dir,
-			     g_strerror(errno));
-	while (ok && (errno = 0, name = g_dir_read_name(d)))
-		if (is_rule_file(name) || is_companion(name))
-			g_ptr_array_add(names, g_strdup(name));
-	if (ok && errno)		/* some of the files are not all of them */
-		ok = err_set(err, ERR_IO, "rules directory '%s': %s", dir,
-			     g_strerror(errno));
-	if (d)
-		g_dir_close(d);
-	if (ok && names->len > RULES_FILES_MAX)
-		ok = err_set(err, ERR_LIMIT, "more than %d rule files in '%s'",
-			     RULES_FILES_MAX, dir);
-	if (ok) {
-		if (names->len)
-			qsort(names->pdata, names->len, sizeof(char *), by_name);
-		*ret = ARENA_ARRAY(a, struct rule_text, names->len);
-		*ret_n = names->len;
-		for (uint32_t i = 0; ok && i < names->len; i++)
-			ok = read_one(dir, g_ptr_array_index(names, i), o, a, &(*ret)[i],
-				      err);
+	if (!rules_find(o, a, &found, err))
+		return false;
+	if (found.bad_n) {
+		*err = found.bad[0].err;
+		return false;
 	}
-	g_ptr_array_free(names, TRUE);
-	g_free(dir);
-	return ok;
+	*ret = found.texts;
+	*ret_n = found.n;
+	return true;
+}
+
+GPtrArray *rules_dirs(const char *dir)
+{
+	struct listing l = listing_new();
+	struct err ignored = { 0 };
+	GPtrArray *ret;
+
+	list_dir(dir, &l, &ignored);
+	ret = l.dirs;
+	g_ptr_array_free(l.files, TRUE);
+	for (guint i = 0; i < ret->len; i++) {
+		g_autofree char *name = ret->pdata[i];
+
+		ret->pdata[i] = g_build_filename(dir, name, NULL);
+	}
+	return ret;
 }

@@ -202,6 +202,23 @@ static size_t on_piece(char *p, size_t size, size_t n, void *arg)
 	return 0;
 }
 
+/* After a reload: who runs as the files say, and who does not. */
+static void print_bundles(const json_t *list)
+{
+	static const char *const rows[][2] = { { "ok", "loaded" },
+		{ "kept", "not loaded, its last good set goes on" },
+		{ "failed", "not loaded, and it has no last good set" },
+		{ "removed", "removed, it has no rule files any more" } };
+	const json_t *b;
+	size_t i;
+
+	json_array_foreach(list, i, b)
+		for (unsigned k = 0; k < G_N_ELEMENTS(rows); k++)
+			if (strcmp(member(b, "state"), rows[k][0]) == 0)
+				fprintf(stderr, "bundle %s: %s\n", member(b, "name"),
+				    rows[k][1]);
+}
+
 /* The daemon's words: `diagnostics` as a compiler prints them, else `error`. */
 static void print_refusal(const json_t *j, const GString *body)
 {
@@ -223,6 +240,7 @@ static void print_refusal(const json_t *j, const GString *body)
 			fprintf(stderr, " (%s)", member(d, "hint"));
 		fputc('\n', stderr);
 	}
+	print_bundles(json_object_get(j, "bundles"));
 }
 
 static json_t *parse_body(const GString *body)

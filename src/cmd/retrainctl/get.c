@@ -110,6 +110,11 @@ static const struct column budgets[] = {
 	{ "DESCRIPTION", "description", true, COL_TEXT },
 	{ NULL, NULL, false, COL_TEXT },
 };
+static const struct column bundles[] = {
+	{ "BUNDLE", "name", false, COL_TEXT }, { "STATE", "state", false, COL_STATE },
+	{ "RULES", "rules", false, COL_TEXT }, { "ERRORS", "errors", false, COL_TEXT },
+	{ "SINCE", "since", false, COL_TIME }, { NULL, NULL, false, COL_TEXT },
+};
 static const struct column audit[] = {
 	{ "TIME", "time", false, COL_TIME }, { "ACTOR", "actor", false, COL_TEXT },
 	{ "VERB", "verb", false, COL_TEXT }, { "TARGET", "target", false, COL_TEXT },
@@ -121,7 +126,7 @@ static const struct { const char *name, *one; const struct column *columns; } ki
 	{ "models", "model", models }, { "pipelines", "pipeline", pipelines },
 	{ "dues", "due", dues }, { "quarantine", "quarantine", quarantine },
 	{ "audit", "audit", audit }, { "silences", "silence", silences },
-	{ "budgets", "budget", budgets },
+	{ "budgets", "budget", budgets }, { "bundles", "bundle", bundles },
 };
 
 static void parameter(GString *s, const char *name, const char *value)
@@ -163,7 +168,7 @@ static int run(struct ctl *c, int argc, char **argv)
 		return usage_error("get",
 				   "'%s' is not one of runs, decisions, rules, sources,"
 				   " models, pipelines, dues, quarantine, audit,"
-				   " silences, budgets",
+				   " silences, budgets, bundles",
 				   argv[0]);
 	if (limit)
 		g_snprintf(n, sizeof(n), "%d", limit);
@@ -182,7 +187,7 @@ const struct verb verb_get = {
 	.args = "runs|decisions|rules|sources|...",
 	.summary = "list what there is",
 	.help = "Kinds: runs decisions rules sources models pipelines dues "
-	    "quarantine audit silences budgets.",
+	    "quarantine audit silences budgets bundles.",
 	.rows = rows,
 	.run = run,
 };

@@ -72,7 +72,9 @@ const struct verb verb_reload = {
 	.name = "reload",
 	.args = "",
 	.summary = "read the rule files again",
-	.help = "The answer is the diagnostics; a bad edit changes nothing and exits 1.",
+	.help = "The answer has the diagnostics, and each bundle's state: one with an"
+	    " error goes on with its last good set, the others are loaded; then it exits"
+	    " 1.",
 	.run = run_reload,
 };
 const struct verb verb_sources = {

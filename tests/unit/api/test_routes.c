@@ -61,6 +61,7 @@ static const struct { const char *method, *path; enum role need; } contract[] = 
 	{ "POST", "/api/v1/resume", ROLE_OPERATOR },
 	{ "POST", "/api/v1/reload", ROLE_EDITOR },
 	{ "GET", "/api/v1/reload", ROLE_VIEWER },
+	{ "GET", "/api/v1/bundles", ROLE_VIEWER },
 };
 static const char *const letters = ".VIOEA";	/* order of enum role */
 #define TOKEN "0123456789abcdef"		/* "V0123456789abcdef" is the viewer's */

@@ -61,7 +61,7 @@ static void run(void (*body)(void *))
 	alarm = loop_timer(tx.loop, fail_late, NULL);
 	io_watch_after(alarm, 30000);
 	rl = reload_new(tx.turn, tx.loop, helper, tx_catalog(), &options);
-	rs = reload_now(rl, text);
+	rs = reload_now(rl, STR(""), text);
 	assert_non_null(rs);
 	assert_true(turn_recover(tx.turn, rs, &err));
 	settle();
