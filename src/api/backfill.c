@@ -1,9 +1,12 @@
-/* Due times of the past that a rule did not fire at.
+/* What a rule did not fire at: due times of its schedule, or events of the journal.
  *
  *	due times of its schedule in the span ─► without those that fired (the tables) ─►
  *	the command, with the input up to which the tables were read
  *
- * The newest minutes are left out: those due times are still the schedule's own. */
+ *	events of the journal in the span, by a child, which leaves out those that fired
+ *	(retrainctl backfill --state) ─► the command with the events themselves
+ *
+ * The newest minutes are left out of a schedule: they are still its own. */
 #include <string.h>
 
 #include "api/priv.h"
@@ -161,17 +164,91 @@ static void on_read(struct call *c, const struct err *err, struct str json)
 	json_decref(read);
 }
 
+/* ---- events ---- */
+
+/* Its list has what the command takes; a dry run tells what they are. */
+static void on_found(struct call *c, struct str json)
+{
+	json_t *found, *list;
+	char *text;
+
+	if (!c->req)
+		return;
+	found = json_loadb(json.p, json.len, JSON_ALLOW_NUL, NULL);
+	list = json_object_get(found, "events");
+	if (call_true(c, "dry_run") || !json_array_size(list)) {
+		json_object_del(found, "events");
+		if (call_true(c, "dry_run")) {
+			json_object_set_new(found, "dry_run", json_true());
+		} else {
+			json_object_del(found, "would");
+			json_object_set_new(found, "fired", json_integer(0));
+			json_object_set_new(found, "decisions", json_array());
+		}
+		text = json_dumps(found, JSON_COMPACT);
+		call_json(c, 200, str_of(text));
+	} else {
+		json_object_del(found, "would");
+		text = json_dumps(found, JSON_COMPACT);
+		call_command(c, &(struct command){ .kind = COMMAND_BACKFILL,
+		    .target = str_of(c->vars[0]), .params = str_of(text) });
+	}
+	free(text);
+	json_decref(found);
+}
+
+static void backfill_events(struct call *c)
+{
+	static const char *const names[] = { "from", "to", "reprocess" };
+	const char *args[12] = { "backfill" };
+	unsigned n = 1;
+	json_t *limit = json_object_get(c->body, "limit");
+	char *v[G_N_ELEMENTS(names) + 1] = { NULL };
+
+	for (unsigned i = 0; i < G_N_ELEMENTS(names); i++)
+		if (call_str(c, names[i]).len)
+			args[n++] = v[i] = g_strdup_printf("--%s=%s", names[i],
+			    call_str(c, names[i]).p);
+	if (limit)
+		args[n++] = v[G_N_ELEMENTS(names)] = g_strdup_printf("--limit=%lld",
+		    (long long)json_integer_value(limit));
+	args[n++] = "--";
+	args[n++] = c->vars[0];
+	call_child_then(c, args, (struct str){ 0 }, on_found);
+	for (unsigned i = 0; i < G_N_ELEMENTS(v); i++)
+		g_free(v[i]);
+}
+
 void on_backfill(struct call *c)
 {
+	struct turn *t = call_turn(c);
+	const struct rule *r;
 	struct query *q;
 	struct str how;
 
+	if (!t)
+		return;
 	if (!call_body(c))
 		return;
 	how = call_str(c, "reprocess");
 	if (how.len && !str_is(how, STR("none")) && !str_is(how, STR("failed")) &&
 	    !str_is(how, STR("all"))) {
 		call_error(c, 422, "'reprocess': expected none, failed or all");
+		return;
+	}
+	r = ruleset_rule(world_ruleset(turn_world(t)), str_of(c->vars[0]));
+	if (r && r->kind == RULE_SIGNAL) {
+		call_error(c, 422, "rule '%s' has windows of samples, which an event of"
+		    " the past can't be put into: try it with backtest", c->vars[0]);
+		return;
+	}
+	if (r && r->join) {
+		call_error(c, 422, "rule '%s' joins several events: try it with backtest",
+		    c->vars[0]);
+		return;
+	}
+	if (r && r->kind == RULE_EVENT) {
+		backfill_events(c);
 		return;
 	}
 	q = g_new0(struct query, 1);

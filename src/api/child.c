@@ -28,6 +28,7 @@ struct asking {
 	struct io_watch	*timer;
 	int		 in, out, err;
 	bool		 late;
+	void		(*then)(struct call *, struct str json);
 };
 
 static void asking_free(struct asking *a)
@@ -100,7 +101,7 @@ static void on_exit_(void *arg, struct child *child, int status)
 	(void)child;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0 &&
 	    (text = content(a->out, &n))) {
-		call_json(c, 200, (struct str){ text, (uint32_t)n });
+		a->then(c, (struct str){ text, (uint32_t)n });
 		g_free(text);
 	} else if (a->late) {
 		call_error(c, 503, "the journal was not read within %d s: narrow the"
@@ -157,7 +158,18 @@ static bool start(struct asking *a, char *const *argv, struct str input, struct 
 	return a->child != NULL;
 }
 
+static void answer(struct call *c, struct str json)
+{
+	call_json(c, 200, json);
+}
+
 void call_child(struct call *c, const char *const *args, struct str input)
+{
+	call_child_then(c, args, input, answer);
+}
+
+void call_child_then(struct call *c, const char *const *args, struct str input,
+    void (*then)(struct call *, struct str json))
 {
 	struct api *api = c->api;
 	struct asking *a;
@@ -175,7 +187,7 @@ void call_child(struct call *c, const char *const *args, struct str input)
 	}
 	a = g_new0(struct asking, 1);
 	*a = (struct asking){ .call = call_ref(c), .api = api, .in = -1, .out = -1,
-		.err = -1 };
+		.err = -1, .then = then };
 	g_ptr_array_add(api->children, a);
 	argv = g_ptr_array_new();
 	g_ptr_array_add(argv, api->past[0]);

@@ -99,6 +99,9 @@ void call_command(struct call *, struct command *);
 /* child.c */
 /* A child answers: past[0] args[0] past[1…] args[1…]; `input` is copied. */
 void call_child(struct call *, const char *const *args, struct str input);
+/* ... and `then` gets what it printed, to answer the call; failures are answered. */
+void call_child_then(struct call *, const char *const *args, struct str input,
+    void (*then)(struct call *, struct str json));
 void explain_past(struct call *);
 void children_drop(struct api *);
 

@@ -199,7 +199,7 @@ void decide_begin(struct decide *d, const struct input *in, uint64_t seq, struct
 	g_array_set_size(d->triggers, 0);
 	g_array_set_size(d->cleared, 0);
 	d->triggers_i = 0;
-	d->backfill.n = 0;
+	d->backfill = (struct backfill){ 0 };
 	if (!d->meta)
 		d->meta = cells_add(d->cells, CELL_META, sizeof(struct meta_cell));
 	if (in->kind == INPUT_RULESET)

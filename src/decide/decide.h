@@ -122,6 +122,16 @@ bool decide_trigger(struct decide *, struct str rule, struct str key, struct val
  * the rule is a conflict. */
 bool decide_backfill(struct decide *, struct str rule, uint64_t as_of,
     const int64_t *due, uint32_t n, struct err *);
+/* The same of an event rule: events of the past, in the turn's arena, with the keys that
+ * they fired for already (skipped; so is what waits in a batch).  They are neither kept
+ * as a key's last event nor do they move a clock. */
+struct backfill_event {
+	struct event	*event;
+	const struct str *fired;
+	uint32_t	 fired_n;
+};
+bool decide_backfill_events(struct decide *, struct str rule, uint64_t as_of,
+    const struct backfill_event *, uint32_t n, struct err *);
 /* A rule's own pause; true: as if mode were disabled. */
 bool decide_pause(struct decide *, struct str rule, bool paused, struct err *);
 

@@ -317,6 +317,11 @@ struct backfill {		/* of this input; n 0: none, or it is begun */
 	struct rule_state *rs;
 	int64_t		*due;
 	uint32_t	 n;
+	const struct backfill_event *v;	/* of an event rule, in place of due times */
+	const struct backfill_event *now;	/* being decided */
+	uint32_t	 i;
+	struct input	 in;		/* that event as an input */
+	const struct input *asked;	/* the one of the turn */
 };
 struct trigger {
 	struct rule_state *rs;
@@ -421,6 +426,8 @@ static inline const struct rule_cell *rule_get(const struct decide *d,
 }
 /* backfill.c */
 bool backfill_job_begin(struct decide *);
+/* The event that is being decided did this before, for that key, or it waits. */
+bool backfill_skips(struct decide *, const struct delivery *);
 /* rule_event.c */
 /* From d->hits, which it advances over one rule's; false: no job. */
 bool event_job_begin(struct decide *, uint32_t *hit);
@@ -536,6 +543,7 @@ void wait_stopped(struct ctx *, const struct check *, bool defers);
 void wait_settled(struct ctx *, const struct emission *, bool fired);
 void wait_arm(struct decide *, struct keyed *);
 void wait_drop(struct decide *, struct keyed *);
+bool wait_has(const struct decide *, const struct keyed *, const struct event *);
 uint32_t wait_count(const struct decide *, const struct keyed *);
 void wait_run_ended(struct decide *, struct str pipeline, struct str key);
 /* join.c: true: a match, which is in the ctx. */

@@ -432,7 +432,10 @@ bool event_body(struct decide *d, struct job *j, struct emission *em)
 		struct ctx *c = &d->ctx;
 		enum result res;
 
-		delivery_keep(d, v);
+		if (!d->backfill.now)
+			delivery_keep(d, v);
+		else if (backfill_skips(d, v))
+			continue;
 		rs->count.fate[FATE_EVALUATED]++;
 		ctx_init(d, c, rs, v->key);
 		ctx_event(c, d->in->event);
@@ -441,7 +444,8 @@ bool event_body(struct decide *d, struct job *j, struct emission *em)
 			continue;
 		ctx_vars(c, v->k, v->t_ms, rs->needs);
 		res = ctx_test(c, rs->rule->when);
-		set_result(d, v->k, res);
+		if (!d->backfill.now)
+			set_result(d, v->k, res);
 		if (res == RESULT_ERROR && rs->rule->on_error != POLICY_TRUE)
 			emit_error(c, v->k, JOB_EVENT, STR("when"));
 		else if (fires(rs->rule, res) &&

@@ -135,6 +135,23 @@ static void unhold(struct decide *d, struct keyed *k)
 	w->release_at = 0;
 }
 
+bool wait_has(const struct decide *d, const struct keyed *k, const struct event *e)
+{
+	const struct wait_cell *c = get(d, k);
+
+	for (uint32_t i = 0; c && i < c->n; i++)
+		for (uint32_t id = c->v[i].first; id;) {
+			const struct item_cell *it = cells_get(d->cells, id);
+			struct last_view v = last_view(&it->ev);
+
+			if (!it->due_ms && str_is(v.id, e->id) &&
+			    str_is(v.source, e->source))
+				return true;
+			id = it->next;
+		}
+	return false;
+}
+
 uint32_t wait_count(const struct decide *d, const struct keyed *k)
 {
 	const struct wait_cell *c = get(d, k);

@@ -35,11 +35,13 @@ struct command {
  *		"reason": why}
  *	UNSILENCE	none; target: "s-12"
  *	BACKFILL	{"due": [epoch ms, ascending], "as_of": seq}: due times of the
- *		rule `target` that did not fire as of that input
+ *		rule `target` that did not fire as of that input; or, of an event rule,
+ *		{"events": [{"event": CloudEvent as a text, "source": the instance's id,
+ *		"part", "retained", "fired": [keys to be left out]}], "as_of": seq}
  * Answers (JSON): RUN, RETRY {"run"}; TRIGGER {"decision","outcome","run"}; ABORT
  * {"run","state"} or with all {"aborted": n}; PAUSE, RESUME {"paused"}; PROMOTE
  * {"model","version"}; SILENCE, UNSILENCE
- * {"silence","until"}; BACKFILL {"rule","fired","decisions"};
+ * {"silence","until"}; BACKFILL {"rule","fired","suppressed","decisions"};
  * a refusal is {"error"} with status 404, 409 or 422. */
 const char *command_name(enum command_kind);
 #endif

@@ -123,7 +123,9 @@ void command_apply(struct world *, const struct command *);
 /* After the decisions of this input: decisions[from..] are what it led to. */
 void command_trigger(struct world *, const struct command *, uint32_t from);
 bool command_backfill(struct world *, const struct command *);	/* false: answered */
-void command_backfilled(struct world *, const struct command *, uint32_t from);
+/* Decisions from `from` on are of it; suppressed[]: as the counts were before. */
+void command_backfilled(struct world *, const struct command *, uint32_t from,
+    const uint64_t *suppressed);
 void command_order(struct world *, const struct command *, struct order *,
     struct value params);		/* admits, answers */
 void command_silence(struct world *, const struct command *);	/* silences.c */

@@ -280,8 +280,10 @@ static void decide_all(struct world *w, const struct input *in, uint32_t first)
 	uint8_t depth = in->kind == INPUT_EVENT ? in->event->depth : 0;
 	bool asked = in->kind == INPUT_COMMAND && in->command->kind == COMMAND_TRIGGER;
 	bool fill = in->kind == INPUT_COMMAND && in->command->kind == COMMAND_BACKFILL;
+	uint64_t stopped[SUPP_MAX];
 	struct emission em;
 
+	memcpy(stopped, d->suppressed, sizeof(stopped));
 	if (asked)
 		asked = trigger(w, in->command);
 	if (fill)
@@ -302,7 +304,7 @@ static void decide_all(struct world *w, const struct input *in, uint32_t first)
 	if (asked)
 		command_trigger(w, in->command, first);
 	if (fill)
-		command_backfilled(w, in->command, first);
+		command_backfilled(w, in->command, first, stopped);
 }
 
 static enum step_state attempt_state(const struct step_cell *s)

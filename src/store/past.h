@@ -74,6 +74,12 @@ struct past_champion {
 /* Of every model, at that wall time. */
 bool past_champions(struct past *, int64_t ms, struct arena *,
     struct past_champion **ret, uint32_t *ret_n, struct err *);
+/* A rule's firings, as the tables have them now: each with its key, the events that
+ * caused it (JSON array; of a run that is gone empty, and then the last one's id) and
+ * its run's state.  *ret_as_of: the input up to which that is all. */
+struct past_firing { struct str key, events, event, state; };
+bool past_firings(struct past *, struct str rule, uint64_t *ret_as_of,
+    void (*each)(void *, const struct past_firing *), void *ctx, struct err *);
 /* "live": of the last turn; else the beginning of a hash, in hex digits. */
 bool past_ruleset_named(struct past *, struct str name, uint8_t hash[32], struct err *);
 #endif

@@ -102,3 +102,41 @@ bool past_ruleset_named(struct past *p, struct str name, uint8_t hash[32],
 	return n == 1 || err_set(err, ERR_NOT_FOUND, "no rule set '@%.*s' is stored",
 	    STR_ARG(name));
 }
+
+static bool last_seq(struct past *p, uint64_t *ret, struct err *err)
+{
+	sqlite3_stmt *st = prepare(p, "SELECT coalesce(max(seq0+n-1),0) FROM turn");
+	int rc = sqlite3_step(st);
+
+	*ret = rc == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(st, 0) : 0;
+	return ended(p, st, rc, "turns", err);
+}
+
+static struct str borrowed(sqlite3_stmt *st, int i)
+{
+	const void *v = sqlite3_column_blob(st, i);
+
+	return (struct str){ v, (uint32_t)sqlite3_column_bytes(st, i) };
+}
+
+/* The input is read first: firings after it that are seen all the same do no harm. */
+bool past_firings(struct past *p, struct str rule, uint64_t *ret_as_of,
+    void (*each)(void *, const struct past_firing *), void *ctx, struct err *err)
+{
+	sqlite3_stmt *st;
+	int rc;
+
+	if (!last_seq(p, ret_as_of, err))
+		return false;
+	st = prepare(p, "SELECT d.key,r.events,d.event,r.state FROM decision d LEFT JOIN"
+	    " run r ON r.id=d.run WHERE d.outcome='fired' AND d.rule_id IN"
+	    " (SELECT id FROM rule WHERE name=?1)");
+	sqlite3_bind_text(st, 1, rule.p, (int)rule.len, SQLITE_STATIC);
+	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+		struct past_firing f = { borrowed(st, 0), borrowed(st, 1),
+			borrowed(st, 2), borrowed(st, 3) };
+
+		each(ctx, &f);
+	}
+	return ended(p, st, rc, "decisions", err);
+}

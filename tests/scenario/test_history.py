@@ -340,13 +340,92 @@ pipelines:
             # what is about to come is the schedule's own
             self.assertEqual(d.ctl_json("backfill", "fives", "--from", "1m")["decisions"],
                              [])
-            self.assertIn("has no schedule", d.ctl("backfill", "each", "--from", "1h",
-                                                   expect=1).stderr)
             self.assertIn("no rule 'x'", d.ctl("backfill", "x", "--from", "1h",
                                                expect=1).stderr)
             self.assertIn("every decision is the same",
                           d.ctl("replay", "--verify", "--dir", d.dir).stdout)
             self.assertIn("backfill", [a["verb"] for a in d.ctl_json("get", "audit")])
+
+
+class BackfillEvents(unittest.TestCase):
+    """Events that came before their rule was there: each once, however often asked."""
+    BEFORE = """
+rules:
+  - {name: other, on: pong, run: noop}
+  - name: windows
+    on: {type: ping, key: data.k}
+    signals: {v: {value: data.n, over: 1h}}
+    when: v.avg > 100.0
+    run: noop
+pipelines:
+  - {name: noop, params: {n: {type: int, default: 0}}, steps: [{name: g, gate: "params.n < 5"}]}
+"""
+    RULE = """
+  - name: each
+    on: {type: ping, key: data.k, where: data.n != 3}
+    when: data.n != 4
+    dedupe: {key: data.n, for: 7d}
+    run: {pipeline: noop, params: {n: "${data.n}"}}
+"""
+
+    def test_once(self):
+        with Daemon(rules={"r.yaml": self.BEFORE}) as d:
+            begin = datetime.now(timezone.utc).isoformat()
+            for n in range(7):
+                d.post_event("ping", {"n": n % 6, "k": "ab"[n % 2]}, f"p{n}")
+            d.post_event("pong", {}, "x")
+            d.wait(lambda: len(d.runs()) == 1, "decided")
+            args = ["backfill", "each", "--from", begin]
+            self.assertIn("no rule 'each'", d.ctl(*args, expect=1).stderr)
+            d.write_rule("r.yaml", self.BEFORE.replace("pipelines:",
+                                                       self.RULE + "pipelines:"))
+            d.ctl("reload")
+            dry = d.ctl_json(*args, "--dry-run")
+            self.assertEqual([e["event"] for e in dry["would"]],
+                             ["p0", "p1", "p2", "p4", "p5", "p6"])
+            self.assertEqual([e["key"] for e in dry["would"]], list("abaaba"))
+            self.assertEqual(len(d.runs()), 1)
+            two = d.ctl_json(*args, "--limit", "2")
+            self.assertEqual((two["fired"], two["more"]), (2, True))
+            d.kill9()
+            d.start()
+            rest = d.ctl_json(*args)
+            self.assertEqual((rest["fired"], rest["already_fired"], rest["more"]),
+                             (2, 2, False))
+            self.assertEqual(rest["suppressed"], {"dedupe": 1})
+            fired = [e["event"] for e in two["decisions"] + rest["decisions"]
+                     if e["outcome"] == "fired"]
+            self.assertEqual(fired, ["p0", "p1", "p2", "p5"])
+            # a repeat fires nothing, a kill forgets nothing
+            d.kill9()
+            d.start()
+            text = d.ctl(*args).stdout
+            self.assertIn("0 fired, 4 fired already, 1 suppressed by dedupe", text)
+            self.assertEqual(len(d.runs()), 5)
+            # what came while the rule was there fired by itself
+            d.post_event("ping", {"n": 9, "k": "a"}, "late")
+            d.wait(lambda: len(d.runs()) == 6, "decided")
+            self.assertEqual(d.ctl_json(*args)["already_fired"], 5)
+            self.assertIn("windows of samples", d.ctl("backfill", "windows", "--from",
+                                                      "1h", expect=1).stderr)
+            self.assertIn("every decision is the same",
+                          d.ctl("replay", "--verify", "--dir", d.dir).stdout)
+
+    def test_failed_ones_again(self):
+        rules = self.BEFORE.replace("pipelines:", self.RULE + "pipelines:").replace(
+            "dedupe: {key: data.n, for: 7d}", "").replace(
+            'gate: "params.n < 5"', 'command: [sh, -c, "exit ${params.n}"]')
+        with Daemon(rules={"r.yaml": rules}) as d:
+            begin = datetime.now(timezone.utc).isoformat()
+            d.post_event("ping", {"n": 0, "k": "a"}, "good")
+            d.post_event("ping", {"n": 1, "k": "a"}, "bad")
+            d.wait(lambda: sorted(r["state"] for r in d.runs()) ==
+                   ["completed", "failed"], "runs end")
+            args = ["backfill", "each", "--from", begin]
+            self.assertEqual(d.ctl_json(*args)["already_fired"], 2)
+            again = d.ctl_json(*args, "--reprocess", "failed")
+            self.assertEqual([e["event"] for e in again["decisions"]], ["bad"])
+            self.assertEqual(d.ctl_json(*args, "--reprocess", "all")["fired"], 2)
 
 
 class Lint(unittest.TestCase):

@@ -32,6 +32,16 @@ int explain_past(struct ctl *, const char *state, const char *rule, const char *
     const char *event, int64_t at_ms);
 /* What every rule would do with this CloudEvent, were it sent now. */
 int explain_unsent(struct ctl *, const char *state, struct str cloudevent);
+/* backfill_past.c: events of the journal that arrived in [from, to), that the rule takes
+ * and that did not fire; at most so many.  NULL: said, *ret_exit is set. */
+enum backfill_which { BACKFILL_NONE = 1, BACKFILL_FAILED, BACKFILL_ALL };
+struct backfill_ask {
+	const char	*rule;
+	int64_t		 from_ms, to_ms, limit;
+	enum backfill_which reprocess;
+};
+json_t *backfill_past(struct ctl *, const char *state, const struct backfill_ask *,
+    int *ret_exit);
 /* explain.c: a trace, or a list of rules beside an event, with its span. */
 void explain_print(struct ctl *, const json_t *);
 #endif
