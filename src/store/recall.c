@@ -153,7 +153,7 @@ static bool fetch(void *arg, struct message *m, struct arena *a, struct err *err
 {
 	struct recall *r = arg;
 
-	return r->opt.host.fetch(r->opt.host.ctx, m, a, err);
+	return r->opt.host.fetch(r->opt.fetch_ctx, m, a, err);
 }
 
 struct recall *recall_new(const struct recall_options *o)

@@ -16,6 +16,7 @@ struct recall_options {
 	const struct catalog *catalog;	/* borrowed */
 	/* before, after, fetch and ctx of these are used; all may be NULL */
 	struct journal_host host;
+	void		*fetch_ctx;	/* fetch's own */
 	/* A rule set whose sources' formats have another configuration now is used all
 	 * the same. */
 	bool		 any_formats;

@@ -4,7 +4,7 @@ import sqlite3
 import unittest
 from datetime import datetime, timedelta, timezone
 
-from harness import Daemon, Mosquitto
+from harness import Daemon, KafkaMock, Mosquitto
 
 RULES = """
 rules:
@@ -426,6 +426,56 @@ pipelines:
             again = d.ctl_json(*args, "--reprocess", "failed")
             self.assertEqual([e["event"] for e in again["decisions"]], ["bad"])
             self.assertEqual(d.ctl_json(*args, "--reprocess", "all")["fired"], 2)
+
+
+class FromKafka(unittest.TestCase):
+    """The journal keeps positions of a Kafka source: the topic is read again."""
+    RULES = """
+rules:
+  - name: drift
+    on: {type: metric, key: event.subject}
+    signals: {v: {value: data.v, over: 1h}}
+    when: v.max > 20.0
+    run: noop
+pipelines: [{name: noop, steps: [{name: g, gate: "true"}]}]
+"""
+    NEW = """
+  - {name: each, on: {type: metric, key: event.subject, where: data.v == 3.0}, run: noop}
+"""
+
+    def test_read_again(self):
+        with KafkaMock({"t": 2}) as k, Daemon(rules={"r.yaml": self.RULES}, sources=[
+                {"name": "k", "kind": "kafka", "brokers": [k.bootstrap], "topics": ["t"],
+                 "start": "begin"}]) as d:
+            begin = datetime.now(timezone.utc).isoformat()
+            for part in (0, 1):
+                k.produce("t", [json.dumps(metric(f"{part}-{n}", n, f"k{part}"))
+                                for n in range(30)], partition=part)
+            d.wait(lambda: len(d.runs()) == 2, "both keys fire")
+            verify = ["replay", "--verify", "--dir", d.dir]
+            self.assertIn("every decision is the same", d.ctl(*verify).stdout)
+            text = d.ctl("explain", "--event", "m1-21").stdout
+            self.assertIn("drift", text)
+            d.kill9()
+            d.start()
+            d.wait_connected("k")
+            d.write_rule("r.yaml", self.RULES.replace("pipelines:",
+                                                      self.NEW + "pipelines:"))
+            d.ctl("reload")
+            fill = ["backfill", "each", "--from", begin]
+            done = d.ctl_json(*fill)
+            self.assertEqual(sorted(e["event"] for e in done["decisions"]),
+                             ["m0-3", "m1-3"])
+            self.assertEqual(done["unread"], 0)
+            self.assertEqual(d.ctl_json(*fill)["already_fired"], 2)
+            self.assertIn("every decision is the same", d.ctl(*verify).stdout)
+            d.term()
+            for _ in range(8):      # the mock keeps 5 MB of a partition
+                k.produce("t", ["x" * 900_000], partition=0)
+            said = d.ctl(*verify, expect=1).stdout
+            self.assertIn("t/0 at offset 0 is no longer in the topic: retention (it begins"
+                          " at ", said)
+            d.start()
 
 
 class Lint(unittest.TestCase):

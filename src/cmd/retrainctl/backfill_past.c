@@ -196,19 +196,22 @@ static struct str origin(const struct finding *f, uint32_t source)
 	return STR(CATALOG_RUN);
 }
 
-/* How many inputs it was. */
-static uint32_t one_message(struct finding *f, const struct frame_message *m)
+/* How many inputs it was; *err: its bytes can't be had. */
+static uint32_t one_message(struct finding *f, const struct frame_message *m,
+    struct message msg, struct err *err)
 {
 	const struct event_limits limits = { .bytes = INT32_MAX, .depth = DEPTH_MAX };
 	const struct ruleset *rs = world_ruleset(recall_world(f->recall));
-	struct message msg = m->m;
 	uint32_t at = 0;
 
-	if (m->mode != JOURNAL_FULL) {
-		f->unread += f->turn->wall_ms >= f->ask->from_ms ? m->n : 0;
-		return m->n - MIN(m->n, m->skipped_n);
-	}
 	arena_reset(f->event);
+	if (m->mode == JOURNAL_REF && f->turn->wall_ms >= f->ask->from_ms &&
+	    !history_fetch(&f->h, &msg, f->event, err))
+		return 0;
+	if (m->mode == JOURNAL_OFF || !msg.body.len) {
+		f->unread += f->turn->wall_ms >= f->ask->from_ms;
+		return m->skipped_n ? 0 : 1;
+	}
 	msg.origin = origin(f, msg.source);
 	f->frame = m;
 	f->index = 0;
@@ -216,6 +219,19 @@ static uint32_t one_message(struct finding *f, const struct frame_message *m)
 	    NULL, &rs->plan, &limits, f->event, on_event, f, &at, NULL) != EVENT_OK)
 		f->unread++;
 	return f->index - MIN(f->index, m->skipped_n);
+}
+
+/* In a row by position; false: *err. */
+static bool messages(struct finding *f, const struct frame_message *m, uint64_t *seq,
+    struct err *err)
+{
+	for (uint32_t i = 0; i < m->n && !err->code; i++) {
+		struct message msg = m->m;
+
+		msg.pos += i;
+		*seq += one_message(f, m, msg, err);
+	}
+	return err->code == 0;
 }
 
 /* False: the end of what is asked for, or *err. */
@@ -240,9 +256,9 @@ static bool one_block(struct finding *f, const struct past_block *b, struct err 
 			seq++;
 			continue;
 		}
-		if (!frame_get_message(kind, body, f->block, &m, err))
+		if (!frame_get_message(kind, body, f->block, &m, err) ||
+		    !messages(f, &m, &seq, err))
 			return false;
-		seq += one_message(f, &m);
 	}
 	return f->next_ms == INT64_MAX;
 }
@@ -282,7 +298,8 @@ static bool is_there(struct finding *f, struct err *err)
 static bool find(struct finding *f, struct err *err)
 {
 	const struct recall_options o = { .past = f->h.past,
-		.catalog = &f->h.config->catalog };
+		.catalog = &f->h.config->catalog, .host = { .fetch = history_fetch },
+		.fetch_ctx = &f->h };
 	struct past_snap snap;
 
 	f->recall = recall_new(&o);

@@ -58,7 +58,8 @@ static struct recall *recall_of(struct explaining *e)
 {
 	const struct recall_options o = { .past = e->h.past,
 		.catalog = &e->h.config->catalog,
-		.host = { .ctx = e, .before = on_before, .after = on_after } };
+		.host = { .ctx = e, .before = on_before, .after = on_after,
+			.fetch = history_fetch }, .fetch_ctx = &e->h };
 
 	return recall_new(&o);
 }
@@ -115,6 +116,24 @@ static int at_time(struct ctl *c, struct explaining *e, const char *key)
 	return ok ? show(c, e) : failed(e, &err);
 }
 
+/* Of a log only positions may be kept: no block has the id, and all are replayed. */
+static bool in_no_block(struct explaining *e, struct err *err)
+{
+	struct past_snap snap;
+	struct recall *r;
+	bool ok;
+
+	if (!history_may_fetch(&e->h))
+		return err_set(err, ERR_NOT_FOUND, "no event '%s' is in the journal",
+		    e->event);
+	r = recall_of(e);
+	ok = past_snap(e->h.past, e->h.span.turn0, INT64_MAX, &snap, err) &&
+	    reach(e, r, &snap, UINT64_MAX, err);
+	recall_free(r);
+	return ok && (e->json->len || err_set(err, ERR_NOT_FOUND,
+	    "no event '%s' is in the journal", e->event));
+}
+
 /* The id may stand in a block without being the event's: then an older one is tried. */
 static int one_event(struct ctl *c, struct explaining *e)
 {
@@ -124,13 +143,15 @@ static int one_event(struct ctl *c, struct explaining *e)
 	bool ok = true;
 
 	while (ok && !e->json->len) {
-		struct recall *r = recall_of(e);
+		struct recall *r;
 
 		ok = past_find(e->h.past, str_of(e->event), e->h.span.turn0, block,
 		    &block, &err);
-		if (ok && !block)
-			ok = err_set(&err, ERR_NOT_FOUND,
-			    "no event '%s' is in the journal", e->event);
+		if (ok && !block) {
+			ok = in_no_block(e, &err);
+			break;
+		}
+		r = recall_of(e);
 		ok = ok && past_snap(e->h.past, block - 1, INT64_MAX, &snap, &err) &&
 		    reach(e, r, &snap, block, &err);
 		recall_free(r);

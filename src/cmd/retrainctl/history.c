@@ -70,6 +70,9 @@ bool history_open(struct ctl *c, const char *verb, const char *state, struct his
 
 void history_close(struct history *h)
 {
+	if (h->fetch)
+		g_hash_table_destroy(h->fetch);
+	h->fetch = NULL;
 	past_close(h->past);
 	config_free(h->config);
 	h->past = NULL;

@@ -10,6 +10,7 @@ struct history {
 	struct config	*config;
 	struct past	*past;
 	struct past_span span;
+	GHashTable	*fetch;		/* refetch.c: source id -> its reader; or NULL */
 };
 /* The database in `state` (NULL: of the configuration).  False: said, *ret_exit set: 1
  * where nothing is covered, else 2. */
@@ -26,6 +27,10 @@ bool history_snap(const struct history *, const char *verb, int64_t ms,
 /* RFC 3339, or so long ago ("90m", "7d").  False: said. */
 bool history_time(const char *verb, const char *option, const char *text, int64_t *ms);
 int64_t history_now(void);
+
+/* recall_options.host.fetch over a struct history (fetch_ctx): from the source. */
+bool history_may_fetch(const struct history *);	/* there is such a source */
+bool history_fetch(void *history, struct message *, struct arena *, struct err *);
 
 /* explain_past.c: from a state directory; printed, the exit status. */
 int explain_past(struct ctl *, const char *state, const char *rule, const char *key,

@@ -208,7 +208,7 @@ static void print_text(const struct history *h, const struct verifying *v, int64
 	g_string_free(span, TRUE);
 }
 
-static int verify_it(struct ctl *c, const struct history *h, const struct past_snap *snap,
+static int verify_it(struct ctl *c, struct history *h, const struct past_snap *snap,
     int64_t to_ms)
 {
 	struct verifying v = { .past = h->past, .to_ms = to_ms, .arena = arena_new(0),
@@ -216,7 +216,8 @@ static int verify_it(struct ctl *c, const struct history *h, const struct past_s
 		.then = g_string_new(NULL), .different = g_string_new(NULL) };
 	const struct recall_options o = { .past = h->past, .catalog = &h->config->catalog,
 		.any_formats = any_build,
-		.host = { .ctx = &v, .before = on_before, .after = on_after } };
+		.host = { .ctx = &v, .before = on_before, .after = on_after,
+			.fetch = history_fetch }, .fetch_ctx = h };
 	struct recall *r = recall_new(&o);
 	struct err err = { 0 };
 	bool ok;
