@@ -197,12 +197,29 @@ static bool may_ask(const struct key_cell *c, struct ctx *ctx)
 	return !ctx->rule->recover || ctx_test(ctx, ctx->rule->when) == RESULT_TRUE;
 }
 
+struct judging {
+	struct ctx	*c;
+	const struct rule_signal *s;
+};
+
+static const struct baseline *judged_by(void *arg, struct str sub)
+{
+	const struct judging *j = arg;
+
+	return baseline_of(j->c->d, j->s, j->c->model, sub);
+}
+
 static void advance_windows(struct ctx *c)
 {
 	for (uint32_t i = 0; i < c->rule->signals_n; i++) {
 		const struct sig_host *h = &c->sig[i];
 
-		if (h->root)
+		struct judging j = { c, &c->rule->signals[i] };
+
+		if (h->root && h->spec->kind == SIGNAL_TEST)
+			signal_judge(h->spec, c->d->cells, h->root, h->clock, judged_by,
+			    &j);
+		else if (h->root)
 			signal_advance(h->spec, c->d->cells, h->root, h->clock);
 	}
 }

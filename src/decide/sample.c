@@ -12,6 +12,7 @@
  * of them.
  */
 #include "decide/priv.h"
+#include "signal/baseline.h"
 
 struct sampling {		/* one event for one signal */
 	struct ctx	*c;
@@ -45,9 +46,51 @@ static struct keyed *signal_make(struct decide *d, struct keyed *of, uint32_t i)
 	return k;
 }
 
-/* A number, or a text: the signal says whether it takes that. */
-static bool sample_of(struct value v, struct sample *ret)
+/* Counts by category in the order of the baseline's; of any other: its last count. */
+static bool counts_by_name(const struct value_map *m, const struct baseline *b,
+    double *counts, uint32_t n)
 {
+	for (uint32_t i = 0; i < m->n; i++) {
+		double x;
+
+		if (m->keys[i].tag != VALUE_STRING || m->values[i].tag == VALUE_BOOL ||
+		    !value_number(m->values[i], &x) || !(x >= 0))
+			return false;
+		counts[MIN(baseline_category(b, value_as_str(m->keys[i])), n - 1)] += x;
+	}
+	return true;
+}
+
+/* A histogram: a list of counts, or a map from categories to counts.  What no baseline
+ * tells the cells of is one count all the same: the signal says what comes of it. */
+static bool histogram_of(struct decide *d, struct value v, struct sample *ret)
+{
+	const struct baseline *b = ret->baseline;
+	bool map = v.tag == VALUE_MAP;
+	uint32_t n = map ? (b && b->categories_n ? b->counts_n : 1) : v.list->n;
+	double *counts;
+
+	if (n == 0 || n > BASELINE_CELLS || (map && v.map->n > EACH_MAX) ||
+	    (map && b && !b->categories_n))
+		return false;
+	counts = ARENA_ARRAY(d->arena, double, n);
+	ret->counts = counts;
+	ret->counts_n = n;
+	if (map)
+		return !b || counts_by_name(v.map, b, counts, n);
+	for (uint32_t i = 0; i < n; i++)
+		if (v.list->v[i].tag == VALUE_BOOL ||
+		    !value_number(v.list->v[i], &counts[i]))
+			return false;
+	return true;
+}
+
+/* A number, a text or a histogram: the signal says whether it takes that. */
+static bool sample_of(struct decide *d, const struct signal_spec *spec, struct value v,
+    struct sample *ret)
+{
+	if (spec->kind == SIGNAL_TEST && (v.tag == VALUE_LIST || v.tag == VALUE_MAP))
+		return histogram_of(d, v, ret);
 	if (v.tag == VALUE_STRING)
 		ret->text = value_as_str(v);
 	return v.tag == VALUE_STRING || value_number(v, &ret->x);
@@ -61,19 +104,21 @@ static enum signal_fate add_one(struct sampling *g)
 	uint32_t root = g->root;
 	struct str sub = STR("");
 
-	if (g->s->value && !sample_of(ctx_eval(c, g->s->value), &x))
-		return SIGNAL_INVALID;
 	if (g->s->by) {
 		sub = value_key(ctx_eval(c, g->s->by), d->arena);
 		if (!sub.p || !sub.len)
 			return SIGNAL_INVALID;
+	}
+	if (g->s->spec.kind != SIGNAL_WINDOW)
+		x.baseline = baseline_of(d, g->s, c->model, sub);
+	if (g->s->value && !sample_of(d, &g->s->spec, ctx_eval(c, g->s->value), &x))
+		return SIGNAL_INVALID;
+	if (g->s->by) {
 		root = signal_sub(&g->s->spec, d->cells, root, sub, true);
 		if (!root)
 			return SIGNAL_FULL;
 		x.keys = signal_subs(d->cells, g->root);
 	}
-	if (g->s->spec.kind != SIGNAL_WINDOW)
-		x.baseline = baseline_of(d, g->s, c->model, sub);
 	return signal_add(&g->s->spec, d->cells, root, g->v->t_ms, &x, g->v->mark);
 }
 

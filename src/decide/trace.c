@@ -13,6 +13,7 @@
 #include "base/time.h"
 #include "decide/priv.h"
 #include "signal/drift.h"
+#include "signal/tester.h"
 
 static void json_text(GString *out, GString *s)
 {
@@ -149,7 +150,7 @@ static void put_map_detail(const struct sig_host *h, GString *s)
 		n++;
 	g_string_append_printf(s, "%s%u of %u sub-keys with data", s->len ? "; " : "",
 	    n, h->root ? signal_subs(h->d->cells, h->root) : 0);
-	if (h->spec->kind != SIGNAL_WINDOW)
+	if (h->spec->kind == SIGNAL_DETECT)
 		return;
 	g_string_append(s, ", ");
 	if (h->spec->min_count > 1)
@@ -177,6 +178,13 @@ static void put_detail(struct ctx *c, struct str text, GString *out)
 				detector_text(h->spec, c->d->cells, h->root, s);
 			else
 				g_string_append(s, "no sample yet");
+			continue;
+		}
+		if (h->spec->kind == SIGNAL_TEST && h->root) {
+			g_string_append(s, s->len ? "; " : "");
+			tester_text(h->spec, c->d->cells, h->root, s);
+			g_string_append(s, ", ");
+			print_window(h->spec, s);
 			continue;
 		}
 		n = h->root ? signal_count(h->spec, c->d->cells, h->root, h->clock) : 0;

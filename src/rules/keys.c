@@ -289,9 +289,12 @@ const struct option signal_options[] = {
 	NODE(signal_keys, "detect", detect, NULL,
 	    "a change detector instead of a window: its name, or {NAME: {parameters}}"),
 	NODE(signal_keys, "baseline", baseline, NULL,
-	    "what a detector compares with: {n, mean, sd, ...}, {learn: N}, or the name"
-	    " of an entry of the champion's baseline, default the signal's own name"),
-	LATER(signal_keys, "test", "a test against the model's baseline"),
+	    "what a detector or a test compares with: {n, mean, sd, ...}, {learn: N}, or"
+	    " the name of an entry of the champion's baseline, default the signal's own"
+	    " name"),
+	NODE(signal_keys, "test", test, NULL,
+	    "judges each window (over, tumbling or last) against a baseline: the test's"
+	    " name, or {NAME: {parameters}}"),
 	END
 };
 

@@ -68,7 +68,7 @@ struct selector_keys {
 };
 struct signal_keys {
 	struct str	 from, timezone;
-	const struct yaml *value, *each, *by, *detect, *baseline, *later;
+	const struct yaml *value, *each, *by, *detect, *baseline, *test, *later;
 	int64_t		 max_by;
 	int64_t		 over_ms, tumbling_ms, offset_ms, last, since, min_count;
 	int64_t		 hop_ms, session_ms;

@@ -5,10 +5,11 @@
 #include "rules/names_check.h"
 
 #include "signal/drift.h"
+#include "signal/tester.h"
 
 #define AGGREGATES "count|sum|avg|min|max|stddev|first|last|rate|delta|distinct|" \
 	"quantile|age|ratio|list"
-#define LATER_AGGREGATES "drift|stat|limit|n|over"
+#define JUDGED_MEMBERS "drift|stat|limit|n|p|over"
 #define KEPT_EVENT "id|source|type|subject|time|data"
 #define STEP_FACT "state|outputs|metrics"
 
@@ -207,15 +208,11 @@ bool check_later(struct names *nm)
 		for (i = ++end; end < s.len && ident_byte(s.p[end]);)
 			end++;
 		two[1] = (struct str){s.p + i, end - i};
-		if (!names_in(two[1], LATER_AGGREGATES))
+		if (!names_in(two[1], JUDGED_MEMBERS))
 			continue;
-		if (names_in(two[1], detector_members()))
-			names_tell(nm, two, 2,
-			    "a window has no '%.*s': that is of signals with 'detect'",
-			    STR_ARG(two[1]));
-		else
-			names_tell(nm, two, 2, "'%.*s' is not available in this version",
-			    STR_ARG(two[1]));
+		names_tell(nm, two, 2, "a window has no '%.*s': that is of signals with"
+		    " %s", STR_ARG(two[1]), names_in(two[1], detector_members()) ?
+		    "'detect' or 'test'" : "'test'");
 		ok = false;
 	}
 	return ok;
@@ -305,29 +302,31 @@ static void check_map(struct names *nm, struct rule_signal *sig, const struct st
 	}
 }
 
-/* A detector, or a map of them: which words are known, not which are needed. */
-static void check_detector(struct names *nm, struct rule_signal *sig,
+/* A detector or a test, or a map of them: which words are known, not which are
+ * needed. */
+static void check_judge(struct names *nm, struct rule_signal *sig,
     const struct str *path, uint32_t n)
 {
-	const char *known = detector_members();
+	bool test = sig->spec.kind == SIGNAL_TEST;
+	const char *known = test ? tester_members() : detector_members();
+	const char *is = test ? "test" : "detector";
 	uint32_t at = sig->spec.by ? 2 : 1;
 	struct diag *d;
 
 	sig->read = true;
 	if (sig->spec.by && n == 2 && names_in(path[1], known)) {
 		d = names_tell(nm, path, 2,
-		    "signal '%.*s' is a map of detectors (it has 'by')",
-		    STR_ARG(path[0]));
+		    "signal '%.*s' is a map of %ss (it has 'by')", STR_ARG(path[0]), is);
 		if (d)
 			diag_hint(nm->ld->diags, d, "read %.*s.exists(k, s, s.%.*s)",
 			    STR_ARG(path[0]), STR_ARG(path[1]));
 	} else if (n > at && !names_in(path[at], known)) {
-		d = names_tell(nm, path, at + 1, "a detector has no '%.*s'",
+		d = names_tell(nm, path, at + 1, "a %s has no '%.*s'", is,
 		    STR_ARG(path[at]));
 		near_in(nm, d, path[at], known);
 	} else if (n == 1 && !sig->spec.by) {
-		names_tell(nm, path, 1, "signal '%.*s' is a detector: read one of its"
-		    " members, as '%.*s.drift'", STR_ARG(path[0]), STR_ARG(path[0]));
+		names_tell(nm, path, 1, "signal '%.*s' is a %s: read one of its"
+		    " members, as '%.*s.drift'", STR_ARG(path[0]), is, STR_ARG(path[0]));
 	}
 }
 
@@ -337,8 +336,8 @@ void check_signal(struct names *nm, struct rule_signal *sig, const struct str *p
 	uint32_t bit = n >= 2 ? signal_aggregate_bit(path[1]) : 0;
 	struct diag *d;
 
-	if (sig->spec.kind == SIGNAL_DETECT) {
-		check_detector(nm, sig, path, n);
+	if (sig->spec.kind != SIGNAL_WINDOW) {
+		check_judge(nm, sig, path, n);
 	} else if (sig->spec.by) {
 		check_map(nm, sig, path, n);
 	} else if (bit == AGG_QUANTILE) {

@@ -3,6 +3,8 @@
 #include "rules/keys.h"
 #include "rules/build.h"
 #include "rules/rule_detect.h"
+#include "rules/rule_test.h"
+#include "rules/ruleset.h"
 
 static const struct {
 	const char	*title, *intro;
@@ -18,7 +20,8 @@ static const struct {
     {"Signals",
 	"`signals` is a map from names to these keys.  A signal has one window:"
 	" `over` (with `every`: hopping), `tumbling`, `session`, `last` or `since`, or a"
-	" detector (`detect`, see Detectors)."
+	" detector (`detect`, see Detectors).  With `test` (see Tests) its windows are"
+	" judged against a baseline."
 	"  Expressions read `NAME.count`, `.sum`, `.avg`, `.min`, `.max`, `.stddev`,"
 	" `.first`, `.last`, `.rate`, `.delta`, `.distinct`, `.quantile(q)`, `.age`,"
 	" `.ratio` and `.list`.",
@@ -50,6 +53,7 @@ void rules_reference(GString *md)
 		options_markdown(sections[i].rows, "", md);
 	}
 	rules_detectors(md);
+	rules_tests(md);
 }
 
 static void list_of(const struct option *rows, const char *name, GString *out)

@@ -45,7 +45,7 @@ static bool read_word(struct reading *rd, const struct yaml *key, const struct y
 }
 
 /* A number within bounds; whole with 0 and 1 alone is a boolean. */
-static void read_par(struct reading *rd, const struct yaml *key, const struct yaml *y,
+void rule_par(struct reading *rd, const struct yaml *key, const struct yaml *y,
     const struct detect_par *par, double *ret)
 {
 	bool yes = par->whole && par->min == 0 && par->max == 1 && !par->words, b;
@@ -109,7 +109,7 @@ static void read_run(struct reading *rd, const struct detect_def *def,
 		    "detector '%s' has no limit for 'expected_run': set '%s'", def->name,
 		    def->own);
 	else
-		read_par(rd, key, y, &par, ret);
+		rule_par(rd, key, y, &par, ret);
 }
 
 /* True: the parameter that bounds false alarms is given. */
@@ -126,7 +126,7 @@ static bool read_pars(struct reading *rd, const struct yaml *map, struct detect_
 		if (yaml_is_null(y))
 			continue;
 		if (at >= 0)
-			read_par(rd, key, y, &s->def->par[at], &s->p[at]);
+			rule_par(rd, key, y, &s->def->par[at], &s->p[at]);
 		else if (str_is(key->scalar, STR("expected_run")))
 			read_run(rd, s->def, key, y, run);
 		else if (!str_is(key->scalar, STR("mode")))
@@ -191,7 +191,7 @@ static void read_learn(struct reading *rd, const struct yaml *y, struct rule_sig
 		BAD(rd->ld, y, "'learn' stands alone: a baseline is learned or given");
 		return;
 	}
-	read_par(rd, y->pairs[0].key, y->pairs[0].value, &par, &n);
+	rule_par(rd, y->pairs[0].key, y->pairs[0].value, &par, &n);
 	s->learn = (uint32_t)n;
 }
 
@@ -207,8 +207,7 @@ static void read_inline(struct reading *rd, const struct yaml *y, struct rule_si
 		BAD(rd->ld, member ? load_key(y, member) : y, "baseline: %s", err.msg);
 }
 
-static void read_baseline(struct reading *rd, const struct yaml *y,
-    struct rule_signal *s)
+void rule_baseline(struct reading *rd, const struct yaml *y, struct rule_signal *s)
 {
 	if (y->kind == YAML_SCALAR && y->scalar.len)
 		s->baseline_name = load_keep(rd->ld, y->scalar);
@@ -239,7 +238,7 @@ void rule_detect(struct reading *rd, const struct yaml *map, struct rule_signal 
 		BAD(rd->ld, map, "a detector needs 'value': the sample's number");
 	read_detect(rd, detect, s);
 	if (base)
-		read_baseline(rd, base, s);
+		rule_baseline(rd, base, s);
 	if (s->spec.detect && s->learn && detect_wants_baseline(s->spec.detect)) {
 		struct detect_spec *learns = ARENA_NEW(rd->ld->keep, struct detect_spec);
 
@@ -281,13 +280,14 @@ void rule_detect_check(struct reading *rd, const struct yaml *map,
 
 void rule_detect_hash(struct reading *rd, const struct yaml *map, GString *json)
 {
-	const struct yaml *detect = load_get(map, "detect");
+	const struct yaml *test = load_get(map, "test");
 	const struct yaml *base = load_get(map, "baseline");
 	const struct rule *r = rd->r;
 
 	/* Re-arming follows the rule's runs, the baseline its model. */
 	json_key(json, "rule"), json_str(json, r->uid);
-	json_key(json, "detect"), load_canonical(detect, json);
+	json_key(json, test ? "test" : "detect");
+	load_canonical(test ? test : load_get(map, "detect"), json);
 	if (base)
 		json_key(json, "baseline"), load_canonical(base, json);
 	if (r->model)

@@ -4,6 +4,7 @@
  * value's text), so that `60m` for `1h` or another order of keys keeps the window. */
 #include "rules/build.h"
 #include "rules/rule_detect.h"
+#include "rules/rule_test.h"
 
 #include "base/json.h"
 #include "base/zone.h"
@@ -165,8 +166,11 @@ static void read_signal(struct reading *rd, const struct yaml *key,
 		rule_detect(rd, map, s);
 	else
 		read_window(rd, map, &k, &s->spec);
-	if (load_get(map, "baseline") && !load_get(map, "detect"))
-		BAD(rd->ld, load_key(map, "baseline"), "'baseline' needs 'detect'");
+	if (load_get(map, "test"))
+		rule_test(rd, map, s);
+	else if (load_get(map, "baseline") && !load_get(map, "detect"))
+		BAD(rd->ld, load_key(map, "baseline"),
+		    "'baseline' needs 'detect' or 'test'");
 	s->spec.by = load_get(map, "by") != NULL;
 	s->spec.max_by = (uint32_t)k.max_by;
 }
@@ -204,7 +208,7 @@ static void hash_signal(struct reading *rd, const struct yaml *map,
 	json_key(j, "selector"), json_cstr(j, hex);
 	json_key(j, "value"), json_str(j, s->value ? expr_text(s->value) : STR(""));
 	rule_sample_hash(s, j);
-	if (spec->kind == SIGNAL_DETECT)
+	if (spec->kind != SIGNAL_WINDOW)
 		rule_detect_hash(rd, map, j);
 	json_key(j, "window"), json_i64(j, spec->window);
 	json_key(j, "over"), json_i64(j, spec->over_ms);
@@ -221,6 +225,7 @@ static void hash_signal(struct reading *rd, const struct yaml *map,
 	rule_context(rd, seen, j);
 	json_close(j, '}');
 	load_hash16(j, s->spec.hash);
+	rule_test_seed(rd, s);
 	s->identity = (struct str){(const char *)s->spec.hash, sizeof s->spec.hash};
 	g_string_free(j, true);
 }
@@ -264,5 +269,6 @@ void rule_signal_values(struct reading *rd)
 		s->spec.lateness_ms = r->selectors[s->from].lateness_ms;
 		hash_signal(rd, map, s, rule_sample(rd, map, s));
 		rule_detect_check(rd, map, s);
+		rule_test_check(rd, map, s);
 	}
 }

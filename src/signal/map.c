@@ -35,7 +35,7 @@ uint32_t map_bytes(void)
 	return sizeof(struct map);
 }
 
-static struct str key_of(const struct cells *cells, uint32_t state)
+struct str map_sub_key(const struct cells *cells, uint32_t state)
 {
 	const struct sub *s = cells_get(cells, state);
 
@@ -59,7 +59,7 @@ static uint32_t place(const struct cells *cells, const struct map *m, struct str
 	*found = false;
 	while (lo < hi) {
 		uint32_t mid = lo + (hi - lo) / 2;
-		int c = compare(key_of(cells, ids(m)[mid]), key);
+		int c = compare(map_sub_key(cells, ids(m)[mid]), key);
 
 		if (c == 0) {
 			*found = true;
@@ -124,7 +124,7 @@ bool signal_sub_next(const struct signal_spec *spec, const struct cells *cells,
 
 		if (!signal_has_data(spec, cells, state, clock_ms))
 			continue;
-		*ret_sub = key_of(cells, state);
+		*ret_sub = map_sub_key(cells, state);
 		*ret_state = state;
 		return true;
 	}

@@ -19,6 +19,7 @@
 #include "base/time.h"
 #include "base/zone.h"
 #include "signal/drift.h"
+#include "signal/tester.h"
 #include "signal/window.h"
 
 #define TIME_BOUND (INT64_C(1) << 52)	/* so that window arithmetic cannot overflow */
@@ -78,6 +79,10 @@ void state_begin(const struct signal_spec *spec, struct cells *cells, uint32_t c
 		detector_begin(cells, cell, before);
 		return;
 	}
+	if (spec->kind == SIGNAL_TEST) {
+		tester_begin(cells, cell, before);
+		return;
+	}
 	h = head_begin(cells, cell, before, ops->bytes(spec), ops->form);
 
 	h->columns = ops->columns ? ops->columns(spec) : 0;
@@ -120,6 +125,9 @@ void signal_free(struct cells *cells, uint32_t root)
 	case FORM_MAP:
 		map_free(cells, root);
 		break;
+	case FORM_TESTER:
+		tester_free(cells, root);
+		break;
 	case FORM_DETECTOR:	/* nothing beside the root */
 		break;
 	}
@@ -129,8 +137,11 @@ void signal_free(struct cells *cells, uint32_t root)
 enum signal_fate signal_add(const struct signal_spec *spec, struct cells *cells,
     uint32_t root, int64_t t_ms, const struct sample *s, int64_t watermark)
 {
-	if (t_ms < -TIME_BOUND || t_ms > TIME_BOUND || s->counts)
+	if (t_ms < -TIME_BOUND || t_ms > TIME_BOUND ||
+	    (s->counts && spec->kind != SIGNAL_TEST))
 		return SIGNAL_INVALID;
+	if (spec->kind == SIGNAL_TEST)
+		return tester_add(spec, cells, root, t_ms, s, watermark);
 	if (spec->kind == SIGNAL_DETECT)
 		return detector_add(spec, cells, root, t_ms, s, watermark);
 	if (s->text.p ? !(spec->aggregates & (AGG_DISTINCT | AGG_LIST)) ||
@@ -157,6 +168,26 @@ void signal_advance(const struct signal_spec *spec, struct cells *cells, uint32_
 		advance(spec, cells, root, clock_ms);
 	for (uint32_t i = 0; spec->by && (state = map_state(cells, root, i)); i++)
 		advance(spec, cells, state, clock_ms);
+}
+
+static void judge(const struct signal_spec *spec, struct cells *cells, uint32_t root,
+    int64_t clock_ms, const struct baseline *(*of)(void *, struct str), void *arg)
+{
+	struct str sub = spec->by ? map_sub_key(cells, root) : STR("");
+
+	if (tester_due(spec, cells, root, clock_ms))
+		tester_close(spec, cells, root, clock_ms, of(arg, sub));
+}
+
+void signal_judge(const struct signal_spec *spec, struct cells *cells, uint32_t root,
+    int64_t clock_ms, const struct baseline *(*of)(void *, struct str), void *arg)
+{
+	uint32_t state;
+
+	if (!spec->by)
+		judge(spec, cells, root, clock_ms, of, arg);
+	for (uint32_t i = 0; spec->by && (state = map_state(cells, root, i)); i++)
+		judge(spec, cells, state, clock_ms, of, arg);
 }
 
 void signal_cut(const struct signal_spec *spec, struct cells *cells, uint32_t root,
@@ -257,6 +288,8 @@ struct value signal_read(const struct signal_spec *spec, const struct cells *cel
 
 	if (spec->kind == SIGNAL_DETECT)
 		return detector_read(spec, cells, root, what);
+	if (spec->kind == SIGNAL_TEST)
+		return tester_read(spec, cells, root, what);
 	if (bit == 0 || bit == AGG_QUANTILE)
 		return (struct value){.tag = VALUE_ABSENT};
 	if (bit == AGG_AGE)
@@ -279,7 +312,7 @@ struct value signal_call(const struct signal_spec *spec, const struct cells *cel
 	struct tally t;
 	double q, at;
 
-	if (signal_aggregate_bit(name) != AGG_QUANTILE)
+	if (spec->kind != SIGNAL_WINDOW || signal_aggregate_bit(name) != AGG_QUANTILE)
 		return (struct value){.tag = VALUE_ABSENT};
 	if (n != 1 || arg[0].tag == VALUE_BOOL || !value_number(arg[0], &q))
 		return value_error(VALUE_NO_OVERLOAD, "quantile takes one number");
@@ -301,6 +334,8 @@ uint64_t signal_count(const struct signal_spec *spec, const struct cells *cells,
 
 	if (spec->kind == SIGNAL_DETECT)
 		return detector_count(spec, cells, root);
+	if (spec->kind == SIGNAL_TEST)
+		return tester_count(spec, cells, root);
 	tally_of(spec, cells, root, clock_ms, 0, NULL, &t);
 	return t.n;
 }
@@ -312,6 +347,8 @@ bool signal_has_data(const struct signal_spec *spec, const struct cells *cells,
 
 	if (spec->kind == SIGNAL_DETECT)
 		return detector_known(spec, cells, root);
+	if (spec->kind == SIGNAL_TEST)
+		return tester_known(spec, cells, root);
 	n = signal_count(spec, cells, root, clock_ms);
 	return n > 0 && n >= spec->min_count;
 }
@@ -341,6 +378,8 @@ static int64_t next_change(const struct signal_spec *spec, const struct cells *c
 
 	if (spec->kind == SIGNAL_DETECT)
 		return next;
+	if (spec->kind == SIGNAL_TEST)
+		return tester_next(spec, cells, root);
 	if (ops->next)
 		next = ops->next(spec, cells, root, clock_ms);
 	if (spec->aggregates & AGG_AGE)
@@ -413,6 +452,11 @@ static void state_summary(const struct signal_spec *spec, const struct cells *ce
 		detector_summary(spec, cells, root, json);
 		return;
 	}
+	if (spec->kind == SIGNAL_TEST) {
+		tester_summary(spec, cells, root, json);
+		window_member(spec, json);
+		return;
+	}
 	tally_of(spec, cells, root, clock_ms, 0, NULL, &t);
 	json_key(json, "count");
 	json_i64(json, (int64_t)t.n);
@@ -431,7 +475,7 @@ void signal_summary(const struct signal_spec *spec, const struct cells *cells,
 	json_open(json, '{');
 	if (spec->by) {
 		map_summary(spec, cells, root, clock_ms, json);
-		if (spec->kind == SIGNAL_WINDOW)
+		if (spec->kind != SIGNAL_DETECT)
 			window_member(spec, json);
 	} else {
 		state_summary(spec, cells, root, clock_ms, json);

@@ -29,6 +29,7 @@
 
 struct baseline;	/* of a detector or a test */
 struct detect_spec;
+struct test_spec;
 
 enum signal_kind { SIGNAL_WINDOW = 0, SIGNAL_DETECT, SIGNAL_TEST };
 enum signal_window { WINDOW_SLIDING = 1, WINDOW_TUMBLING, WINDOW_COUNT, WINDOW_SINCE,
@@ -57,6 +58,7 @@ struct signal_spec {
 	uint32_t	 aggregates;	/* what the rules read */
 	const struct detect_spec *detect;	/* SIGNAL_DETECT, its baseline given */
 	const struct detect_spec *learns;	/* ... learned; NULL: never */
+	const struct test_spec *test;	/* SIGNAL_TEST; window: tumbling or count */
 	const struct baseline *baseline;	/* given in the rule; NULL: elsewhere */
 };
 #define SIGNAL_BY_MAX 4000
@@ -123,6 +125,10 @@ bool signal_has_data(const struct signal_spec *, const struct cells *, uint32_t 
  * The rule's clock moved: closes tumbling windows, drops panes out of reach. */
 void signal_advance(const struct signal_spec *, struct cells *, uint32_t root,
     int64_t clock_ms);
+/* Tests: judges the windows that have ended, each by the baseline of its sub-key (""
+ * without `by`; NULL: none), which must be the one that its samples were given. */
+void signal_judge(const struct signal_spec *, struct cells *, uint32_t root,
+    int64_t clock_ms, const struct baseline *(*of)(void *, struct str sub), void *);
 /* The next instant of the rule's clock at which an aggregate can change without a
  * sample (pane expiry, window end, a round age: see signal.c); INT64_MAX: never. */
 int64_t signal_next_change(const struct signal_spec *, const struct cells *,

@@ -44,7 +44,8 @@ const struct test_def *test_def(struct str name)
 
 void test_spec_init(struct test_spec *s, const struct test_def *def)
 {
-	*s = (struct test_spec){ .def = def, .alpha = .001, .floor = def->floor };
+	*s = (struct test_spec){ .def = def, .alpha = .001, .floor = def->floor,
+		.min_n = def->min_n };
 }
 
 /* ---- limits ---- */
@@ -141,7 +142,7 @@ void test_counts(const struct test_spec *s, const struct baseline *base,
 
 	v->m = counts_sum(ref, b);
 	v->n = counts_sum(cur, b);
-	v->known = v->n >= s->def->min_n && v->m > 0;
+	v->known = v->n >= s->min_n && v->m > 0;
 	v->drift = false;
 	v->stat = v->limit = v->p = NAN;
 	if (!v->known)
@@ -337,7 +338,7 @@ static void close_values(const struct test_spec *s, struct window *w,
 
 	v->n = w->cells;
 	v->m = b->values_n;
-	if (w->n < s->def->min_n)
+	if (w->n < s->min_n)
 		return;
 	qsort(w->x, w->cells, sizeof *w->x, ascending);
 	test_samples(s, b->values, b->values_n, w->x, w->cells, sd, alpha, v);

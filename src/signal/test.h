@@ -37,6 +37,7 @@ struct test_spec {
 	const struct test_def *def;
 	double		 alpha;		/* .001; false alarms per window */
 	double		 floor;
+	uint32_t	 min_n;		/* as in the def, or more */
 	double		 run;		/* expected_run N: alpha = samples / N; 0: none */
 	uint64_t	 seed;		/* of the draw beyond 2,000 samples */
 };

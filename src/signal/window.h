@@ -12,9 +12,10 @@
 #include "signal/signal.h"
 
 /* Kinds of cells. */
-enum { CELL_STATE = 16, CELL_CHUNK, CELL_BINS, CELL_DISTINCT, CELL_LIST, CELL_TEXT };
+enum { CELL_STATE = 16, CELL_CHUNK, CELL_BINS, CELL_DISTINCT, CELL_LIST, CELL_TEXT,
+	CELL_TEST = 24 };
 enum form { FORM_PANES = 1, FORM_SAMPLES, FORM_SINCE, FORM_SESSION, FORM_MAP,
-	FORM_DETECTOR };
+	FORM_DETECTOR, FORM_TESTER };
 
 struct window_head {
 	uint16_t before;	/* of the cell: only where the state is all of it */
@@ -102,6 +103,7 @@ uint32_t map_bytes(void);			/* of an empty one */
 void state_begin(const struct signal_spec *, struct cells *, uint32_t cell,
     uint32_t before);
 uint32_t map_state(const struct cells *, uint32_t root, uint32_t i);	/* 0: no more */
+struct str map_sub_key(const struct cells *, uint32_t state);	/* its sub-key */
 void map_free(struct cells *, uint32_t root);	/* what hangs on it, not the root */
 void map_summary(const struct signal_spec *, const struct cells *, uint32_t root,
     int64_t clock_ms, GString *json);		/* members of an object */
