@@ -36,6 +36,8 @@ static struct value sig_call(const struct host *h, struct str fn, const struct v
 
 	if (!s->root)
 		return value_error(VALUE_NO_DATA, "no sample yet");
+	if (s->stale)
+		return value_error(VALUE_NO_DATA, "stale: no event for stale_after");
 	return signal_call(s->spec, s->d->cells, s->root, fn, arg, n, s->clock, a);
 }
 

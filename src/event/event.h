@@ -76,10 +76,10 @@ struct event_format;
 struct event_format *event_format_build(struct str preset, const struct yaml *map,
     struct zones *, struct arena *, struct diags *);
 
-/* One message may hold many events (batch, alerts): calls `each` once per event in
- * order; without a format it is CloudEvents.  A batch is atomic: it is decoded whole
- * first, so `each` is called for all or none.  Otherwise returns the refusal and the
- * offset of the offending byte, and `why` (may be NULL) gets a sentence. */
+/* Without a format as with preset "".  One message may hold many events (batch,
+ * alerts): calls `each` once per event in order.  A batch is atomic: it is decoded
+ * whole first, so `each` is called for all or none.  Otherwise returns the refusal and
+ * the offset of the offending byte, and `why` (may be NULL) gets a sentence. */
 enum event_refusal event_decode(const struct message *, const struct event_format *,
     const struct plan *, const struct event_limits *, struct arena *,
     void (*each)(void *, struct event *), void *ctx, uint32_t *at, GString *why);

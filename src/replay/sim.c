@@ -133,13 +133,6 @@ void sim_give(struct sim *s, struct input *in)
 	sim_fold(s, &s->fx);
 }
 
-void sim_input(struct sim *s, struct input *in)
-{
-	s->tick = in->tick_ms;
-	s->offset = in->wall_ms - in->tick_ms;
-	sim_step(s, in);
-}
-
 static void source_state(struct sim *s, uint32_t id, enum source_state state)
 {
 	struct input in = { .kind = INPUT_SOURCE,

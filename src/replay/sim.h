@@ -1,12 +1,7 @@
 /* A world in virtual time: the other caller of world_input().
  *
- * Two ways to drive it, which may be mixed:
- *
- *	generated	sim_event(), sim_message(), sim_advance() ...: time moves by what
- *			is fed, and before an event at t each earlier deadline is a turn
- *			of its own at its own time; runs are virtual (below)
- *	recorded	sim_input(): one input as it stood in a journal, at its own
- *			clocks; nothing is added between
+ * Time moves by what is fed: before an event at t each earlier deadline is a turn of its
+ * own at its own time.  (Recorded inputs, at their own clocks: journal.h.)
  *
  * Time.  `tick` never goes back and moves with every wait; `wall` is tick plus an
  * offset that only sim_wall_step() changes.  Both in milliseconds; wall since the epoch.
@@ -92,10 +87,7 @@ uint64_t sim_events(const struct sim *);	/* how many of them from outside */
 int64_t sim_began(const struct sim *);		/* wall; TIME_NONE: not yet */
 bool sim_over(const struct sim *);
 
-/* Recorded: exactly this input, at its own clocks, which become ours. */
-void sim_input(struct sim *, struct input *);
-
-/* Generated.  False where something comes due without end at one instant (*err).
+/* Feeding.  False where something comes due without end at one instant (*err).
  *
  * The event comes at its time, or now where that has passed: it is late then. */
 bool sim_event(struct sim *, struct event *, struct err *);

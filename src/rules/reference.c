@@ -4,7 +4,6 @@
 #include "rules/build.h"
 #include "rules/rule_detect.h"
 #include "rules/rule_test.h"
-#include "rules/ruleset.h"
 
 static const struct {
 	const char	*title, *intro;

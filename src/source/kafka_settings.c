@@ -93,7 +93,7 @@ static bool set_secret(struct settings *s, const char *name,
     const struct option_secret *secret, const char *dir, struct err *err)
 {
 	char *text;
-	size_t len;
+	size_t len = 0;
 
 	if (secret->from == SECRET_NONE)
 		return true;

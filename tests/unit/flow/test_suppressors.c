@@ -103,8 +103,8 @@ static char *rules_of(const struct row *row, enum kind kind, const char *policy)
 {
 	static const char *const kinds[KINDS] = {
 		"    on: x\n",
-		"    on: x\n    signals: {s: {value: data.v, last: 1}}\n"
-		"    when: s.last > 0\n",
+		("    on: x\n    signals: {s: {value: data.v, last: 1}}\n"
+		 "    when: s.last > 0\n"),
 		"    schedule: {cron: '0 22,23 * * *'}\n",
 	};
 

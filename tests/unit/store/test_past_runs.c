@@ -23,8 +23,9 @@ static int64_t wall;
 
 static void commit(const struct effects *fx)
 {
-	struct turn_head h = { .id = ++turn, .seq0 = turn, .n = 1, .wall_ms = wall,
-		.tick_ms = (int64_t)turn };
+	uint64_t id = ++turn;
+	struct turn_head h = { .id = id, .seq0 = id, .n = 1, .wall_ms = wall,
+		.tick_ms = (int64_t)id };
 	struct committed c;
 	struct err err = { 0 };
 

@@ -131,7 +131,8 @@ static struct check replay(struct past *past, const struct past_snap *snap)
 {
 	struct check c = { .past = past, .from_log = true };
 	const struct recall_options o = { .past = past, .catalog = tx_catalog(),
-		.host = { .ctx = &c, .after = on_after, .fetch = on_fetch } };
+		.host = { .ctx = &c, .after = on_after, .fetch = on_fetch },
+		.fetch_ctx = &c };
 	struct recall *r = recall_new(&o);
 	struct err err = { 0 };
 
@@ -264,7 +265,8 @@ static void a_position_without_its_topic_ends_the_replay(void **state)
 	struct check c = { 0 };
 	struct err err = { 0 };
 	struct recall_options o = { .catalog = tx_catalog(),
-		.host = { .ctx = &c, .fetch = on_fetch } };
+		.host = { .ctx = &c, .fetch = on_fetch },
+		.fetch_ctx = &c };
 	struct recall *r;
 
 	(void)state;
